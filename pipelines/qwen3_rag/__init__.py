@@ -1,0 +1,1 @@
+"""Retrieval-augmented generation with Qwen3 models on Milvus."""
