@@ -1,0 +1,192 @@
+"""The Qwen3 decoder, computed for retrieval: packed sequences in, one hidden state per sequence out.
+
+Differences to the general forward of transformers, none of which changes the result beyond rounding:
+
+- Sequences lie one after another in one (T, hidden) matrix. No padding is computed, and every linear layer is one
+  large matrix product (q, k, v and gate, up are each fused into one weight).
+- A prefix that all sequences share (a prompt, an instruction, a query) is computed once; its keys and values are
+  put before each sequence's own.
+- Only the last position of a sequence is read, so the last layer computes attention output and MLP there alone.
+- Norms, rotary embedding and the final norm are computed in float32 from the stored values.
+
+Shapes: T tokens of all sequences together, N sequences, P prefix tokens, L tokens of one sequence, H query heads,
+K key-value heads, G = H / K, D head dimension.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own convention)
+from torch import Tensor
+
+from qwen3_inference.attention import attend, attend_last
+from qwen3_inference.errors import CheckpointError
+
+_STATIC_ROPE_TYPES = ("default", "linear", "yarn", "llama3")
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    qkv: Tensor  # ((H + 2K) * D, hidden)
+    qkv_bias: Tensor | None
+    out: Tensor  # (hidden, H * D)
+    out_bias: Tensor | None
+    gate_up: Tensor  # (2 * intermediate, hidden)
+    down: Tensor  # (hidden, intermediate)
+    input_norm: Tensor
+    mlp_norm: Tensor
+    query_key_norm: Tensor  # (H + K, D): the query norm for each query head, then the key norm for each key head
+
+
+@dataclass(frozen=True)
+class KeyValues:
+    """Keys and values of a computed prefix, per layer (P, K, D), keys after norm and rotary embedding."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+
+    @property
+    def length(self) -> int:
+        return int(self.keys[0].shape[0])
+
+
+class Qwen3Decoder:
+    """Weights taken over from a loaded transformers `Qwen3Model`, which is unusable afterwards."""
+
+    def __init__(self, model: Any, device: torch.device) -> None:
+        config = model.config
+        self.heads: int = config.num_attention_heads
+        self.kv_heads: int = config.num_key_value_heads
+        self.head_dim: int = config.head_dim
+        self.eps: float = config.rms_norm_eps
+        self.device = device
+        self.embedding: Tensor = model.embed_tokens.weight.detach().to(device)
+        self.dtype = self.embedding.dtype
+        self.final_norm: Tensor = model.norm.weight.detach().to(device)
+        rope_type = model.rotary_emb.rope_type
+        if rope_type not in _STATIC_ROPE_TYPES:
+            raise CheckpointError(
+                f"rope_type {rope_type!r} is not supported; one of {', '.join(_STATIC_ROPE_TYPES)} is"
+            )
+        self._inverse_frequencies = model.rotary_emb.inv_freq.detach().float().to(device)
+        self._rope_scale: float = model.rotary_emb.attention_scaling
+        self._rope = torch.empty(0), torch.empty(0)
+        self.layers: list[LayerWeights] = []
+        for index in range(len(model.layers)):
+            self.layers.append(self._take(model.layers[index]))
+            model.layers[index] = torch.nn.Identity()  # frees the separate weights before the next layer is fused
+
+    @torch.inference_mode()
+    def last_hidden(self, sequences: Sequence[Sequence[int]], prefix: KeyValues | None = None) -> Tensor:
+        """The final-normed hidden state at the last position of each sequence, float32 (N, hidden)."""
+        hidden, lengths = self._embed(sequences)
+        cos, sin = self._positions(lengths, prefix)
+        ends = torch.tensor(lengths, device=self.device).cumsum(0) - 1
+        for index, layer in enumerate(self.layers[:-1]):
+            query, key, value = self._query_key_value(hidden, layer, cos, sin)
+            context = attend(query, key, value, lengths, *_layer_prefix(prefix, index))
+            hidden = self._mlp(self._add_attention(hidden, context, layer), layer)
+        layer = self.layers[-1]
+        query, key, value = self._query_key_value(hidden, layer, cos, sin)
+        context = attend_last(query[ends], key, value, lengths, *_layer_prefix(prefix, len(self.layers) - 1))
+        hidden = self._mlp(self._add_attention(hidden[ends], context, layer), layer)
+        return rms_norm(hidden, self.final_norm, self.eps, torch.float32)
+
+    @torch.inference_mode()
+    def prefill(self, ids: Sequence[int], prefix: KeyValues | None = None) -> KeyValues:
+        """Keys and values of `prefix` followed by `ids`."""
+        hidden, lengths = self._embed([ids])
+        cos, sin = self._positions(lengths, prefix)
+        keys: list[Tensor] = []
+        values: list[Tensor] = []
+        for index, layer in enumerate(self.layers):
+            query, key, value = self._query_key_value(hidden, layer, cos, sin)
+            before = _layer_prefix(prefix, index)
+            keys.append(key if before[0] is None else torch.cat((before[0], key)))
+            values.append(value.clone() if before[1] is None else torch.cat((before[1], value)))
+            if index + 1 < len(self.layers):
+                context = attend(query, key, value, lengths, *before)
+                hidden = self._mlp(self._add_attention(hidden, context, layer), layer)
+        return KeyValues(keys, values)
+
+    def _embed(self, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, list[int]]:
+        ids = torch.tensor([token for sequence in sequences for token in sequence], device=self.device)
+        return self.embedding[ids], [len(sequence) for sequence in sequences]
+
+    def _query_key_value(
+        self, hidden: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(T, H, D), (T, K, D), (T, K, D); queries and keys normed and rotated."""
+        normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
+        fused = F.linear(normed, layer.qkv, layer.qkv_bias).view(len(hidden), -1, self.head_dim)
+        rotated = norm_and_rotate(fused[:, : self.heads + self.kv_heads], layer.query_key_norm, self.eps, cos, sin)
+        return rotated[:, : self.heads], rotated[:, self.heads :], fused[:, self.heads + self.kv_heads :]
+
+    def _add_attention(self, hidden: Tensor, context: Tensor, layer: LayerWeights) -> Tensor:
+        return hidden + F.linear(context, layer.out, layer.out_bias)
+
+    def _mlp(self, hidden: Tensor, layer: LayerWeights) -> Tensor:
+        gate, up = F.linear(rms_norm(hidden, layer.mlp_norm, self.eps, self.dtype), layer.gate_up).chunk(2, dim=-1)
+        return hidden + F.linear(F.silu(gate).mul_(up), layer.down)
+
+    def _positions(self, lengths: list[int], prefix: KeyValues | None) -> tuple[Tensor, Tensor]:
+        """cos and sin of every token's position, float32 (T, 1, D / 2): sequences start behind the prefix."""
+        start = prefix.length if prefix else 0
+        needed = start + max(lengths)
+        if needed > len(self._rope[0]):
+            angles = torch.outer(torch.arange(needed, device=self.device).float(), self._inverse_frequencies)
+            self._rope = angles.cos().mul_(self._rope_scale), angles.sin().mul_(self._rope_scale)
+        positions = torch.cat([torch.arange(start, start + length, device=self.device) for length in lengths])
+        return self._rope[0][positions, None], self._rope[1][positions, None]
+
+    def _take(self, layer: Any) -> LayerWeights:
+        attention, mlp = layer.self_attn, layer.mlp
+
+        def fuse(*parts: Any) -> Tensor:
+            return torch.cat([part.weight.detach() for part in parts]).to(self.device)
+
+        def bias(*parts: Any) -> Tensor | None:
+            return None if parts[0].bias is None else torch.cat([part.bias.detach() for part in parts]).to(self.device)
+
+        norms = torch.cat(
+            (
+                attention.q_norm.weight.detach().expand(self.heads, -1),
+                attention.k_norm.weight.detach().expand(self.kv_heads, -1),
+            )
+        )
+        return LayerWeights(
+            qkv=fuse(attention.q_proj, attention.k_proj, attention.v_proj),
+            qkv_bias=bias(attention.q_proj, attention.k_proj, attention.v_proj),
+            out=fuse(attention.o_proj),
+            out_bias=bias(attention.o_proj),
+            gate_up=fuse(mlp.gate_proj, mlp.up_proj),
+            down=fuse(mlp.down_proj),
+            input_norm=layer.input_layernorm.weight.detach().to(self.device),
+            mlp_norm=layer.post_attention_layernorm.weight.detach().to(self.device),
+            query_key_norm=norms.float().to(self.device),
+        )
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
+    """RMSNorm over the last dimension, computed in float32, returned as `dtype`."""
+    wide = x.float()
+    scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+    return (wide * scale).mul_(weight).to(dtype)
+
+
+def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, cos: Tensor, sin: Tensor) -> Tensor:
+    """RMSNorm of each head followed by the rotary embedding, in float32; x (T, heads, D), cos and sin (T, 1, D / 2)."""
+    wide = x.float()
+    scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+    first, second = (wide * scale).mul_(weight).chunk(2, dim=-1)
+    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    half = x.shape[-1] // 2
+    out[..., :half] = (first * cos).addcmul_(second, sin, value=-1)
+    out[..., half:] = (second * cos).addcmul_(first, sin)
+    return out
+
+
+def _layer_prefix(prefix: KeyValues | None, index: int) -> tuple[Tensor | None, Tensor | None]:
+    return (prefix.keys[index], prefix.values[index]) if prefix else (None, None)

@@ -1,0 +1,49 @@
+"""What it takes to run a checkpoint locally, validated before anything is loaded."""
+
+from dataclasses import dataclass
+
+from qwen3_inference.checkpoint import DEFAULT_MAX_LENGTH, Checkpoint, local_folder, open_checkpoint, read_checkpoint
+from qwen3_inference.devices import check_dtype
+
+# Larger packs were not faster on the CPUs measured, and this bounds the activations: see examples/benchmarks/results.
+DEFAULT_MAX_BATCH_TOKENS = 8192
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """Settings of a local engine. `kind` is "embedding" or "reranker".
+
+    Raises:
+        ValueError: a setting is out of its bounds.
+        CheckpointError: the model is named by a path that holds no Qwen3 checkpoint.
+    """
+
+    model: str
+    kind: str
+    max_length: int = DEFAULT_MAX_LENGTH
+    device: str | None = None
+    dtype: str = "auto"
+    revision: str | None = None
+    cache_folder: str | None = None
+    trust_remote_code: bool = False
+    max_batch_tokens: int = DEFAULT_MAX_BATCH_TOKENS
+
+    def __post_init__(self) -> None:
+        check_dtype(self.dtype)
+        check_positive("max_length", self.max_length)
+        check_positive("max_batch_tokens", self.max_batch_tokens)
+        self.local_checkpoint()
+
+    def local_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint where it is a local folder, None where the hub has to be asked."""
+        folder = local_folder(self.model, self.kind)
+        return None if folder is None else read_checkpoint(self.model, folder)
+
+    def open(self) -> Checkpoint:
+        return open_checkpoint(self.model, self.kind, revision=self.revision, cache_folder=self.cache_folder)
+
+
+def check_positive(name: str, value: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r} must be an integer of at least 1")
+    return value

@@ -1,0 +1,119 @@
+"""What the two local engines share: lazy loading, one forward at a time, prompt prefixes, checks of the result."""
+
+import warnings
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from qwen3_inference.checkpoint import Checkpoint, effective_max_length
+from qwen3_inference.errors import NumericalError
+from qwen3_inference.settings import LocalSettings
+from qwen3_inference.tokenization import PromptTokenizer
+from qwen3_inference.worker import ModelWorker
+
+if TYPE_CHECKING:
+    import torch
+
+    from qwen3_inference.decoder import KeyValues, Qwen3Decoder
+
+_KEPT_PREFIXES = 8
+
+
+class _HasDecoder(Protocol):
+    @property
+    def decoder(self) -> "Qwen3Decoder": ...
+
+
+Model = TypeVar("Model", bound=_HasDecoder)
+
+
+class TorchEngine(Generic[Model]):
+    """Weights load at the first use and stay; copying or pickling carries the settings alone.
+
+    The underscored members below are used inside `self._worker.run` only, which makes them safe without locks.
+    """
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self.settings = settings
+        self._worker = ModelWorker()
+        self._model: Model | None = None
+        self._tokenizer: PromptTokenizer | None = None
+        self._max_length = settings.max_length
+        self._hidden_size = 0
+        self._prefixes: OrderedDict[str, tuple[list[int], KeyValues]] = OrderedDict()
+
+    def __reduce__(self) -> tuple[Any, tuple[LocalSettings]]:
+        return type(self), (self.settings,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.settings!r})"
+
+    @property
+    def model_name(self) -> str:
+        return self.settings.model
+
+    def load(self) -> None:
+        """Load the weights now instead of at the first use.
+
+        Raises:
+            HubUnavailableError: the model is not here and the hub cannot be reached.
+            CheckpointError: what is there is not a checkpoint this engine can run.
+        """
+        self._worker.run(lambda _: self._loaded())
+
+    def _loaded(self) -> tuple[PromptTokenizer, Model]:
+        if self._model is None or self._tokenizer is None:
+            from qwen3_inference.devices import resolve_device, resolve_dtype
+
+            checkpoint = self.settings.open()
+            self._max_length = effective_max_length(self.settings.max_length, checkpoint)
+            self._hidden_size = checkpoint.hidden_size
+            device = resolve_device(self.settings.device)
+            self._tokenizer = PromptTokenizer(checkpoint.folder)
+            self._model = self._load_model(
+                checkpoint, self._tokenizer, device, resolve_dtype(self.settings.dtype, device)
+            )
+        return self._tokenizer, self._model
+
+    def _load_model(
+        self, checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: "torch.device", dtype: "torch.dtype"
+    ) -> Model:
+        raise NotImplementedError
+
+    def _prefix(self, text: str, ids: list[int]) -> tuple[list[int], "KeyValues"]:
+        """Ids and keys and values of a prompt that starts many sequences; the last few are kept."""
+        if text not in self._prefixes:
+            _, model = self._loaded()
+            self._prefixes[text] = ids, model.decoder.prefill(ids)
+            if len(self._prefixes) > _KEPT_PREFIXES:
+                self._prefixes.popitem(last=False)
+        self._prefixes.move_to_end(text)
+        return self._prefixes[text]
+
+
+def cut_documents(sequences: list[list[int]], room: int, max_length: int) -> list[list[int]]:
+    """The first `room` ids of each, with one warning for all that are longer."""
+    longer = [len(ids) for ids in sequences if len(ids) > room]
+    if not longer:
+        return sequences
+    warnings.warn(
+        f"{len(longer)} of {len(sequences)} documents were cut to fit max_length={max_length} tokens (the longest has "
+        f"{max(longer)}, {room} fit); split them or raise max_length",
+        UserWarning,
+        stacklevel=2,
+    )
+    return [ids[:room] for ids in sequences]
+
+
+def raise_for_non_finite(values: npt.NDArray[Any], what: str) -> None:
+    """NaN would silently break every order it takes part in; float16 overflows to it in the 8B for some texts."""
+    finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1) if values.size else np.ones(len(values), bool)
+    bad = [int(index) for index in np.flatnonzero(~finite)]
+    if bad:
+        raise NumericalError(
+            f"the {what} of input {', '.join(map(str, bad[:10]))} is not finite; dtype='float16' overflows on large "
+            "activations: use dtype='bfloat16' or 'float32'",
+            bad,
+        )

@@ -1,0 +1,47 @@
+"""The authors' way of computing vectors and scores, with padding and full logits, to hold our engines against."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+
+TASK = "Given a web search query, retrieve relevant passages that answer the query"
+
+
+def embed(folder: Path, texts: Sequence[str], max_length: int = 8192) -> npt.NDArray[np.float32]:
+    """Left padding, attention mask, last position, L2 norm; texts are templated already."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    batch = tokenizer(list(texts), padding=True, truncation=True, max_length=max_length, return_tensors="pt")
+    with torch.no_grad():
+        hidden = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state[:, -1]
+    return torch.nn.functional.normalize(hidden, dim=-1).numpy()
+
+
+def embed_queries(folder: Path, queries: Sequence[str], task: str = TASK) -> npt.NDArray[np.float32]:
+    return embed(folder, [f"Instruct: {task}\nQuery:{query}" for query in queries])
+
+
+def score(
+    folder: Path, query: str, documents: Sequence[str], task: str = TASK, max_length: int = 8192
+) -> npt.NDArray[np.float64]:
+    """softmax over the (no, yes) logits of the last position, after the prompt of the model card."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    prefix = tokenizer.encode(
+        "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
+        'provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n',
+        add_special_tokens=False,
+    )
+    suffix = tokenizer.encode("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n", add_special_tokens=False)
+    pairs = [f"<Instruct>: {task}\n<Query>: {query}\n<Document>: {document}" for document in documents]
+    ids = tokenizer(pairs, truncation=True, max_length=max_length - len(prefix) - len(suffix), add_special_tokens=False)
+    rows = [prefix + row + suffix for row in ids["input_ids"]]
+    batch = tokenizer.pad({"input_ids": rows}, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, -1].double()
+    yes, no = tokenizer.convert_tokens_to_ids("yes"), tokenizer.convert_tokens_to_ids("no")
+    return torch.softmax(torch.stack((logits[:, no], logits[:, yes]), dim=1), dim=1)[:, 1].numpy()
