@@ -1,1 +1,75 @@
-"""Retrieval-augmented generation with Qwen3 models on Milvus."""
+"""Retrieval-augmented generation with Qwen3 models on Milvus.
+
+The building blocks compose left to right and are plain LlamaIndex objects::
+
+    config = RagConfig(embed_model="tiny", uri="./kb.db")
+    models = load_models(config)
+    store = open_store(config, models.identity, create=True)
+    ingest(["docs/"], store=store, embed_model=models.embed)
+    engine = make_query_engine(config, store, models)
+    print(engine.query("How is data stored?"))
+
+Names are resolved lazily, so that importing the package (and `qwen3-rag --help`) stays fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qwen3_rag.answer import CitedSynthesizer, make_llm
+    from qwen3_rag.config import RagConfig
+    from qwen3_rag.errors import ConfigError, RagError, UnavailableError
+    from qwen3_rag.ingest import IngestReport, ingest
+    from qwen3_rag.models import ModelIdentity, Models, load_models
+    from qwen3_rag.retrieve import SearchResult, make_index, make_query_engine, make_retriever, search
+    from qwen3_rag.store import RagVectorStore, open_store
+
+_HOME = {
+    "CitedSynthesizer": "answer",
+    "ConfigError": "errors",
+    "IngestReport": "ingest",
+    "ModelIdentity": "models",
+    "Models": "models",
+    "RagConfig": "config",
+    "RagError": "errors",
+    "RagVectorStore": "store",
+    "SearchResult": "retrieve",
+    "UnavailableError": "errors",
+    "ingest": "ingest",
+    "load_models": "models",
+    "make_index": "retrieve",
+    "make_llm": "answer",
+    "make_query_engine": "retrieve",
+    "make_retriever": "retrieve",
+    "open_store": "store",
+    "search": "retrieve",
+}
+
+__all__ = [
+    "CitedSynthesizer",
+    "ConfigError",
+    "IngestReport",
+    "ModelIdentity",
+    "Models",
+    "RagConfig",
+    "RagError",
+    "RagVectorStore",
+    "SearchResult",
+    "UnavailableError",
+    "ingest",
+    "load_models",
+    "make_index",
+    "make_llm",
+    "make_query_engine",
+    "make_retriever",
+    "open_store",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"qwen3_rag.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,177 @@
+"""What the terminal sees: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from qwen3_rag.ingest import IngestReport, OnProgress
+    from qwen3_rag.retrieve import Row, SearchResult
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+SNIPPET = 300
+
+
+def quiet_libraries() -> None:
+    """Silence what repeats an exception that we explain ourselves. Warnings of ours and of Python stay."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    for name in ("pymilvus", "milvus_lite"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_json(value: Any) -> None:
+    """One object, one line, at once."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def note(message: str) -> None:
+    """A line on stderr, as it is."""
+    err.print(escape(message))
+
+
+@contextmanager
+def progress_bar(enabled: bool, unit: str = "passages") -> Iterator[OnProgress | None]:
+    """A bar with rate and time left on stderr; None where it would only make noise."""
+    if not (enabled and err.is_terminal):
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[items]} " + unit),
+        TextColumn("{task.fields[rate]:.1f}/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=None, items=0, rate=0.0)
+
+        def update(state: Any) -> None:
+            elapsed = bar.tasks[0].elapsed or 0.0
+            bar.update(
+                task,
+                total=state.total_bytes,
+                completed=state.done_bytes,
+                description=escape(state.source[-40:]),
+                items=state.passages,
+                rate=state.passages / elapsed if elapsed else 0.0,
+            )
+
+        yield update
+
+
+def print_report(report: IngestReport) -> None:
+    """The outcome of an ingest, on stderr: skipped sources one a line, then the counts."""
+    for source, reason in report.skipped:
+        note(f"skipped {source}: {reason}")
+    removed = f", {report.deleted} removed" if report.deleted else ""
+    pruned = f", {report.pruned} vanished sources pruned" if report.pruned else ""
+    skipped = f", {len(report.skipped)} skipped" if report.skipped else ""
+    note(
+        f"{report.documents} documents ({report.unchanged} unchanged{skipped}{pruned}): {report.written} passages "
+        f"written, {report.kept} kept{removed}, {report.seconds:.1f} s"
+    )
+
+
+def print_result(result: SearchResult) -> None:
+    """The best passages of one question."""
+    out.print(f"[bold]{escape(result.query)}[/bold]")
+    if not result.best:
+        out.print("  nothing found")
+    print_rows(result.best)
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    for row in rows:
+        out.print(f"\n[bold cyan]\\[{row.rank}][/bold cyan] {row.score:.4f}  [dim]{escape(row.source)}[/dim]")
+        out.print(escape(snippet(row.text)))
+    out.print()
+
+
+def print_sources(rows: Sequence[Row]) -> None:
+    """The numbered sources under an answer."""
+    out.print("\n[bold]Sources[/bold]")
+    for row in rows:
+        out.print(f"[cyan]\\[{row.rank}][/cyan] {escape(row.source)}: {escape(headline(row.text))}")
+
+
+def snippet(text: str, length: int = SNIPPET) -> str:
+    """The beginning of a text, blank lines removed.
+
+    >>> snippet("a\\n\\nb")
+    'a\\nb'
+    """
+    lines = "\n".join(line for line in text.splitlines() if line.strip())
+    return lines if len(lines) <= length else lines[:length].rsplit(" ", 1)[0] + " ..."
+
+
+def print_comparison(result: SearchResult) -> None:
+    """Both lists side by side, with how far reranking moved each passage."""
+    from rich.table import Table
+
+    table = Table(title=escape(result.query), title_justify="left", expand=out.is_terminal)
+    table.add_column("#", justify="right")
+    table.add_column(f"first stage ({result.mode})", ratio=1)
+    table.add_column("score", justify="right")
+    table.add_column("move", justify="center")
+    table.add_column("after reranking", ratio=1)
+    table.add_column("score", justify="right")
+    before = {row.node_id: row.rank for row in result.dense}
+    reranked = result.reranked or []
+    for index in range(max(len(result.dense), len(reranked))):
+        left = result.dense[index] if index < len(result.dense) else None
+        right = reranked[index] if index < len(reranked) else None
+        table.add_row(
+            str(index + 1),
+            escape(headline(left.text)) if left else "",
+            f"{left.score:.4f}" if left else "",
+            move(before.get(right.node_id), right.rank) if right else "",
+            escape(headline(right.text)) if right else "",
+            f"{right.score:.4f}" if right else "",
+        )
+    out.print(table)
+
+
+def move(before: int | None, after: int) -> str:
+    """How a rank changed.
+
+    >>> move(5, 2), move(1, 2), move(3, 3)
+    ('↑3', '↓1', '=')
+    """
+    if before is None:
+        return "new"
+    return "=" if before == after else f"{'↑' if after < before else '↓'}{abs(before - after)}"
+
+
+def headline(text: str) -> str:
+    """The first line of a passage without heading marks, short."""
+    first = next((line for line in text.splitlines() if line.strip()), "").lstrip("# ").strip()
+    return first if len(first) <= 60 else first[:57] + "..."
+
+
+def print_metrics(result: dict[str, dict[str, float] | None], questions: int) -> None:
+    """The metrics of both stages as a table."""
+    from rich.table import Table
+
+    stages = {name: metrics for name, metrics in result.items() if metrics}
+    table = Table("stage", *next(iter(stages.values())), title=f"{questions} questions", title_justify="left")
+    for name, metrics in stages.items():
+        table.add_row(name, *(f"{value:.4f}" for value in metrics.values()))
+    out.print(table)

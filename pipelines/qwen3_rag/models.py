@@ -1,0 +1,148 @@
+"""The two models of a configuration, and the identity by which a collection remembers its embedding model."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qwen3_rag.config import RagConfig
+from qwen3_rag.errors import ConfigError, UnavailableError
+
+if TYPE_CHECKING:
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.postprocessor.types import BaseNodePostprocessor
+
+_SAMPLE = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What decides whether two vectors can be compared. Recorded in the collection's properties.
+
+    `revision` is the hub commit, or for a local folder `sha256:` and a fingerprint of its files.
+    """
+
+    name: str
+    revision: str
+    dimension: int
+
+    def same_model(self, other: ModelIdentity) -> bool:
+        """Equal files are the same model wherever they lie; hub models need name and commit equal."""
+        if self.revision.startswith("sha256:"):
+            return self.revision == other.revision
+        return (self.name, self.revision) == (other.name, other.revision)
+
+    def __str__(self) -> str:
+        return f"{self.name} (revision {self.revision}, {self.dimension} dimensions)"
+
+
+@dataclass(frozen=True)
+class Models:
+    """Embedding model, its identity, and the reranker (None with `rerank_model="none"`)."""
+
+    embed: BaseEmbedding
+    identity: ModelIdentity
+    rerank: BaseNodePostprocessor | None
+
+
+def identify(config: RagConfig) -> ModelIdentity:
+    """Find the embedding checkpoint (downloading it if need be) and say who it is. Loads no weights.
+
+    Raises:
+        UnavailableError: the hub cannot be reached; the message names the ways out.
+        ConfigError: no such model or folder.
+    """
+    from qwen3_inference.checkpoint import check_dimensions, open_checkpoint
+    from qwen3_inference.errors import CheckpointError, HubUnavailableError
+
+    name = config.embedder_name
+    try:
+        found = open_checkpoint(name, "embedding", revision=config.embed_revision, cache_folder=config.cache_folder)
+        check_dimensions(config.dimensions, found.hidden_size, name)
+    except HubUnavailableError as error:
+        raise UnavailableError(hub_advice(error)) from error
+    except CheckpointError as error:
+        raise ConfigError(f"--embed-model {config.embed_model}: {error}") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    in_hub_cache = found.folder.parent.name == "snapshots"
+    revision = found.folder.name if in_hub_cache else fingerprint(found.folder)
+    shown = name if in_hub_cache or name == "tiny" else str(Path(name).expanduser().resolve())
+    return ModelIdentity(shown, revision, config.dimensions or found.hidden_size)
+
+
+def fingerprint(folder: Path) -> str:
+    """`sha256:` of a checkpoint's files; of large ones, the size, the beginning and the end."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".txt")):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}:".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_SAMPLE))
+            if size > _SAMPLE:
+                file.seek(max(_SAMPLE, size - _SAMPLE))
+                digest.update(file.read())
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def load_models(config: RagConfig, *, rerank: bool = True) -> Models:
+    """The two adapters, ready to use; their weights are read at the first call.
+
+    >>> models = load_models(RagConfig(embed_model="tiny"))
+    >>> type(models.embed).__name__, type(models.rerank).__name__
+    ('Qwen3Embedding', 'Qwen3Rerank')
+    """
+    identity = identify(config)
+    reranker = load_reranker(config) if rerank else None
+    return Models(load_embedder(config), identity, reranker)
+
+
+def load_embedder(config: RagConfig) -> BaseEmbedding:
+    """`Qwen3Embedding` as configured."""
+    from llama_index.embeddings.qwen3 import Qwen3Embedding
+
+    try:
+        return Qwen3Embedding(
+            model_name=config.embedder_name,
+            query_instruction=_first(config.query_instruction, config.instruction),
+            dimensions=config.dimensions,
+            device=config.device,
+            dtype=config.dtype,
+            revision=config.embed_revision,
+            cache_folder=config.cache_folder,
+        )
+    except ValueError as error:
+        raise ConfigError(f"--embed-model {config.embed_model}: {error}") from error
+
+
+def load_reranker(config: RagConfig, top_n: int | None = None) -> BaseNodePostprocessor | None:
+    """`Qwen3Rerank` as configured, or None with `rerank_model="none"`."""
+    name = config.reranker_name
+    if name is None:
+        return None
+    from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
+
+    try:
+        return Qwen3Rerank(
+            model=name,
+            top_n=top_n or config.top_n,
+            instruction=_first(config.rerank_instruction, config.instruction),
+            device=config.device,
+            dtype=config.dtype,
+            revision=config.rerank_revision,
+            cache_folder=config.cache_folder,
+        )
+    except ValueError as error:
+        raise ConfigError(f"--rerank-model {config.rerank_model}: {error}") from error
+
+
+def hub_advice(error: Exception) -> str:
+    """The hub's error with the two ways out, in the command line's own words."""
+    return f"{error}. With the command line: --embed-model tiny, or --embed-model FOLDER"
+
+
+def _first(own: str | None, both: str | None) -> str | None:
+    """The stage's own instruction, the empty one included, else the one for both."""
+    return both if own is None else own

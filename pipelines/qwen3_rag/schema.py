@@ -1,0 +1,107 @@
+"""What a collection says about itself, compared with what the configuration is about to use."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pymilvus import DataType, MilvusClient
+
+from qwen3_rag.bm25 import FIELD as BM25_FIELD
+from qwen3_rag.config import RagConfig
+from qwen3_rag.errors import ConfigError
+from qwen3_rag.models import ModelIdentity
+
+PROPERTY = "qwen3_rag.embedding"
+"""Collection property with the embedding model's name, revision and dimension, as JSON."""
+
+METRIC = "IP"
+_TEXT_FIELDS = ("id", "doc_id", "text")
+
+
+@dataclass(frozen=True)
+class CollectionInfo:
+    """A collection as found. `identity` is None when nothing recorded its embedding model."""
+
+    fields: tuple[str, ...]
+    dimension: int
+    metric: str | None
+    hybrid: bool
+    identity: ModelIdentity | None
+
+
+def describe(client: MilvusClient, name: str) -> CollectionInfo | None:
+    """What Milvus knows of the collection, or None when there is none."""
+    if not client.has_collection(name):
+        return None
+    raw = client.describe_collection(name)
+    fields = {field["name"]: field for field in raw["fields"]}
+    vector = fields.get("embedding", {})
+    indexes = set(client.list_indexes(name))
+    metric = client.describe_index(name, "embedding").get("metric_type") if "embedding" in indexes else None
+    return CollectionInfo(
+        fields=tuple(fields),
+        dimension=int(vector.get("params", {}).get("dim", 0)) if vector.get("type") == DataType.FLOAT_VECTOR else 0,
+        metric=metric,
+        hybrid={"sparse_embedding", BM25_FIELD} <= fields.keys() and "sparse_embedding" in indexes,
+        identity=_recorded(raw.get("properties") or {}),
+    )
+
+
+def is_unfinished(client: MilvusClient, name: str, found: CollectionInfo) -> bool:
+    """Whether this is what a process killed while creating the collection leaves: ours, empty, and a part missing."""
+    keyword_part = "sparse_embedding" in found.fields
+    complete = found.identity is not None and found.metric is not None and found.hybrid == keyword_part
+    if complete or not {*_TEXT_FIELDS, "embedding"} <= set(found.fields):
+        return False
+    if found.metric is None:  # without an index it cannot be loaded, and was never written to
+        return int(client.get_collection_stats(name)["row_count"]) == 0
+    client.load_collection(name)
+    return not client.query(name, filter="", output_fields=["id"], limit=1, consistency_level="Strong")
+
+
+def check_collection(config: RagConfig, found: CollectionInfo, identity: ModelIdentity | None) -> None:
+    """Raise ConfigError unless vectors of `identity` belong into, or can be searched in, the collection."""
+    here = f"collection {config.collection!r} in {config.uri}"
+    other = "use another --collection, or rebuild it with `qwen3-rag ingest PATH --overwrite`"
+    missing = [name for name in _TEXT_FIELDS if name not in found.fields]
+    if missing or found.dimension == 0:
+        lacking = ", ".join(missing) or "embedding (float vector)"
+        raise ConfigError(f"{here} has the fields {', '.join(found.fields)} and lacks {lacking}; {other}")
+    if found.metric is not None and found.metric != METRIC:
+        raise ConfigError(f"{here} is indexed by {found.metric}, this pipeline searches by {METRIC}; {other}")
+    if config.mode == "hybrid" and not found.hybrid:
+        raise ConfigError(
+            f"{here} has no BM25 field, and --mode hybrid needs one; use --mode dense, "
+            "or rebuild it with `qwen3-rag ingest PATH --hybrid --overwrite`"
+        )
+    if config.hybrid and not found.hybrid:
+        raise ConfigError(
+            f"{here} has no BM25 field, and --hybrid asks for one: it must be there from the start; {other}"
+        )
+    if identity is None:
+        return
+    if found.identity is None:
+        raise ConfigError(f"{here} does not say which model embedded it, you use {identity}; {other}")
+    if not identity.same_model(found.identity):
+        raise ConfigError(
+            f"{here} was embedded with {found.identity}, you use {identity}: their vectors cannot be compared; "
+            f"use --embed-model {_short(found.identity)}, or {other}"
+        )
+    if found.dimension != identity.dimension:
+        raise ConfigError(
+            f"{here} holds vectors of {found.dimension} dimensions, the model is set to {identity.dimension}; "
+            f"use --dimensions {found.dimension}, or {other}"
+        )
+
+
+def _short(identity: ModelIdentity) -> str:
+    return identity.name if identity.revision.startswith("sha256:") else f"{identity.name} at that revision"
+
+
+def _recorded(properties: dict[str, Any]) -> ModelIdentity | None:
+    try:
+        return ModelIdentity(**json.loads(properties[PROPERTY]))
+    except (KeyError, TypeError, ValueError):
+        return None
