@@ -23,7 +23,10 @@ class PromptTokenizer:
         if not path.is_file():
             raise CheckpointError(f"{folder} has no tokenizer.json; a Qwen3 checkpoint ships one (a fast tokenizer)")
         text = path.read_text(encoding="utf-8")
-        self._template = _without_limits(Tokenizer.from_str(text))
+        try:
+            self._template = _without_limits(Tokenizer.from_str(text))
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise CheckpointError(f"{path} cannot be read: {error}; take it from the model's hub repository") from error
         settings = json.loads(text)
         settings["added_tokens"] = []
         # The post-processor appends by id and knows nothing of user text; ids it appends are read from the original.

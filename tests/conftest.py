@@ -1,0 +1,57 @@
+"""Real checkpoints of random weights, made once a session. The suite is offline; warnings are errors."""
+
+import os
+
+os.environ.setdefault(
+    "HF_HUB_OFFLINE", "1"
+)  # before any import reads it: no test may reach for the network by accident
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.checkpoints import SHAPES, Shape, make_checkpoint
+
+SHARED_TOKENIZERS = Path(__file__).parents[2] / "shared" / "models"
+MakeFolder = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
+    """`checkpoint_folder(kind, shape)`: a folder with such a checkpoint; treat it as read-only, it is shared."""
+    made: dict[Any, Path] = {}
+
+    def make(kind: str, shape: Shape = SHAPES[0]) -> Path:
+        if (kind, shape) not in made:
+            made[kind, shape] = make_checkpoint(tmp_path_factory.mktemp(f"{kind}-{shape.name}"), kind, shape)
+        return made[kind, shape]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def embedding_folder(checkpoint_folder: MakeFolder) -> Path:
+    return checkpoint_folder("embedding")
+
+
+@pytest.fixture(scope="session")
+def reranker_folder(checkpoint_folder: MakeFolder) -> Path:
+    return checkpoint_folder("reranker")
+
+
+@pytest.fixture(params=SHAPES, ids=lambda shape: shape.name)
+def shape(request: pytest.FixtureRequest) -> Shape:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def real_tokenizers() -> dict[str, Path]:
+    """Folders of the official tokenizers by kind; optional data."""
+    root = Path(os.environ.get("QWEN3_TOKENIZERS", SHARED_TOKENIZERS))
+    folders = {kind: root / f"qwen3-{kind}-tokenizer" for kind in ("embedding", "reranker")}
+    missing = [str(folder) for folder in folders.values() if not (folder / "tokenizer.json").is_file()]
+    if missing:
+        pytest.skip(f"the official tokenizers are not at {', '.join(missing)}; set QWEN3_TOKENIZERS to their folder")
+    return folders

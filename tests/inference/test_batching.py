@@ -1,0 +1,101 @@
+"""Batches by token budget; halving when memory runs out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qwen3_inference.batching import is_out_of_memory, plan_batches, run_batches
+
+LENGTHS = st.lists(st.integers(0, 50), max_size=30)
+
+
+@given(lengths=LENGTHS, budget=st.integers(1, 120))
+def test_every_index_is_in_exactly_one_batch_within_the_budget(lengths, budget):
+    batches = list(plan_batches(lengths, budget))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or sum(lengths[i] for i in batch) <= budget for batch in batches)
+
+
+@given(lengths=LENGTHS, budget=st.integers(1, 120))
+def test_results_come_back_in_the_callers_order(lengths, budget):
+    assert run_batches(lengths, budget, lambda batch: [lengths[i] * 2 for i in batch]) == [n * 2 for n in lengths]
+
+
+def test_batches_are_sorted_by_length_the_longest_first():
+    lengths = [3, 9, 4, 2, 9]
+    flat = [lengths[i] for batch in plan_batches(lengths, 9) for i in batch]
+    assert flat == sorted(lengths, reverse=True)
+
+
+def out_of_memory_over(limit: int, sizes: list[int]):
+    def forward(batch: list[int]) -> list[int]:
+        sizes.append(len(batch))
+        if len(batch) > limit:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory")
+        return batch
+
+    return forward
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(limit):
+    sizes: list[int] = []
+    assert run_batches([1] * 11, 100, out_of_memory_over(limit, sizes)) == list(range(11))
+    assert sizes[0] == 11
+    assert max(size for size in sizes[1:]) <= 6
+
+
+def test_one_text_that_does_not_fit_is_an_error_after_the_halving():
+    sizes: list[int] = []
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        run_batches([1] * 4, 100, out_of_memory_over(0, sizes))
+    assert sizes == [4, 2, 1]
+
+
+def test_another_error_is_not_retried():
+    sizes: list[int] = []
+
+    def forward(batch: list[int]) -> list[int]:
+        sizes.append(len(batch))
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run_batches([1] * 4, 100, forward)
+    assert sizes == [4]
+
+
+def test_progress_counts_every_text_once_also_after_halving():
+    done: list[int] = []
+    run_batches([1] * 7, 100, out_of_memory_over(2, []), done.append)
+    assert sum(done) == 7
+
+
+def test_an_exception_in_progress_ends_the_work_between_two_batches():
+    batches: list[list[int]] = []
+
+    def forward(batch: list[int]) -> list[int]:
+        batches.append(batch)
+        return batch
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batches([1] * 4, 1, forward, stop)
+    assert len(batches) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 80 bytes."), True),
+        (RuntimeError("could not create a memory object"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("a text is too long"), False),
+    ],
+    ids=repr,
+)
+def test_out_of_memory_is_told_apart(error, expected):
+    assert is_out_of_memory(error) is expected

@@ -1,0 +1,177 @@
+"""What cannot be run is refused with the reason and the remedy; nothing unsafe is read."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from qwen3_inference import CheckpointError, LocalSettings
+from support.checkpoints import SHAPES, make_checkpoint, write_tokenizer
+from support.engines import embedder, reranker
+
+
+@pytest.fixture
+def copy_of(tmp_path):
+    def copy(folder: Path) -> Path:
+        return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+    return copy
+
+
+def edit_config(folder: Path, **changes) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("path", ["/nowhere/model", "./nowhere", "~/nowhere-at-all", "a/b/c"])
+def test_a_missing_folder_is_named(path):
+    with pytest.raises(CheckpointError, match=rf"'{path}' is not a folder; give a folder with config.json"):
+        LocalSettings(path, "embedding")
+
+
+def test_a_file_instead_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match="is not a folder"):
+        LocalSettings(str(tmp_path / "model.bin"), "embedding")
+
+
+@pytest.mark.parametrize("name", ["", "  ", None, 3, Path("x")])
+def test_a_name_that_is_no_text_is_refused(name):
+    with pytest.raises(CheckpointError, match="must be a hub name"):
+        LocalSettings(name, "embedding")
+
+
+@pytest.mark.parametrize("name", ["bad name", "-x/y", "a/..b", "a:b"])
+def test_a_name_that_no_hub_has_is_refused(name):
+    with pytest.raises(CheckpointError, match="neither a folder nor a hub name"):
+        LocalSettings(name, "embedding")
+
+
+def test_a_folder_without_config_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match=r"has no config\.json: not a model checkpoint"):
+        LocalSettings(str(tmp_path), "embedding")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\x00"])
+def test_a_broken_config_is_refused(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(CheckpointError, match="is not a JSON object"):
+        LocalSettings(str(tmp_path), "embedding")
+
+
+@pytest.mark.parametrize("model_type", ["bert", "qwen2", "qwen3_moe", None])
+def test_another_architecture_is_refused_by_name(copy_of, embedding_folder, model_type):
+    folder = copy_of(embedding_folder)
+    edit_config(folder, model_type=model_type)
+    with pytest.raises(CheckpointError, match=rf"holds a model of type {model_type!r}; this package runs 'qwen3' only"):
+        LocalSettings(str(folder), "embedding")
+
+
+def test_pickled_weights_are_never_read(copy_of, embedding_folder):
+    folder = copy_of(embedding_folder)
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": torch.zeros(1)}, folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=r"has no \*\.safetensors file.*pickled weights can run code"):
+        LocalSettings(str(folder), "embedding")
+
+
+def test_safetensors_are_taken_where_both_are_there(copy_of, embedding_folder):
+    folder = copy_of(embedding_folder)
+    (folder / "pytorch_model.bin").write_bytes(b"this would not even unpickle")
+    assert (embedder(folder).embed_documents(["a"]) == embedder(embedding_folder).embed_documents(["a"])).all()
+
+
+@pytest.mark.parametrize("changes", [{"hidden_act": "gelu"}, {"use_sliding_window": True}])
+def test_a_variant_that_would_be_computed_wrongly_is_refused(copy_of, embedding_folder, changes):
+    folder = copy_of(embedding_folder)
+    edit_config(folder, **changes)
+    with pytest.raises(CheckpointError, match="needs hidden_act 'silu' and no sliding window"):
+        LocalSettings(str(folder), "embedding")
+
+
+def test_a_position_encoding_that_depends_on_the_length_is_refused(tmp_path):
+    rope = {"rope_type": "dynamic", "rope_theta": 1e6, "factor": 2.0}
+    folder = make_checkpoint(tmp_path / "dynamic", "embedding", rope_parameters=rope)
+    with pytest.raises(CheckpointError, match="rope_type 'dynamic' is not supported"):
+        embedder(folder).load()
+
+
+def test_an_embedder_whose_tokenizer_appends_no_end_is_refused(copy_of, embedding_folder):
+    folder = copy_of(embedding_folder)
+    write_tokenizer(folder, appends_end=False)
+    with pytest.raises(CheckpointError, match=r"instead of <\|endoftext\|>.*take tokenizer.json from"):
+        embedder(folder).load()
+
+
+def test_a_reranker_whose_tokenizer_lacks_yes_is_refused(copy_of, reranker_folder):
+    folder = copy_of(reranker_folder)
+    path = folder / "tokenizer.json"
+    settings = json.loads(path.read_text())
+    settings["model"]["merges"] = [pair for pair in settings["model"]["merges"] if "".join(pair) != "yes"]
+    path.write_text(json.dumps(settings))
+    with pytest.raises(CheckpointError, match="tokens of 'yes'; a Qwen3 reranker answers with the single tokens"):
+        reranker(folder).load()
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"model": {"type": "Unheard"}}'])
+def test_a_broken_tokenizer_is_refused_by_its_path(copy_of, embedding_folder, content):
+    folder = copy_of(embedding_folder)
+    (folder / "tokenizer.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"copy/tokenizer\.json cannot be read: "):
+        embedder(folder).load()
+
+
+def test_a_folder_without_a_tokenizer_is_refused(copy_of, embedding_folder):
+    folder = copy_of(embedding_folder)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match=r"has no tokenizer\.json"):
+        embedder(folder).load()
+
+
+def test_another_pooling_is_refused(copy_of, embedding_folder):
+    folder = copy_of(embedding_folder)
+    pooling = folder / "1_Pooling" / "config.json"
+    settings = json.loads(pooling.read_text()) | {"pooling_mode_lasttoken": False, "pooling_mode_mean_tokens": True}
+    pooling.write_text(json.dumps(settings))
+    with pytest.raises(CheckpointError, match=r"Pooling\(lasttoken\)"):
+        embedder(folder).load()
+
+
+def test_a_failed_load_can_be_repaired_and_tried_again(copy_of, embedding_folder):
+    folder = copy_of(embedding_folder)
+    engine = embedder(folder)
+    tokenizer = (folder / "tokenizer.json").rename(folder / "away")
+    with pytest.raises(CheckpointError):
+        engine.embed_documents(["a"])
+    tokenizer.rename(folder / "tokenizer.json")
+    assert engine.embed_documents(["a"]).shape == (1, SHAPES[0].hidden)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("max_length", 0, "max_length=0 must be an integer of at least 1"),
+        ("max_length", True, "max_length=True must be an integer"),
+        ("max_batch_tokens", -5, "max_batch_tokens=-5 must be an integer of at least 1"),
+        ("max_batch_tokens", "8192", "max_batch_tokens='8192' must be an integer"),
+        ("dtype", "int8", "dtype='int8' must be one of 'auto', 'float32', 'bfloat16', 'float16'"),
+    ],
+)
+def test_a_setting_out_of_bounds_names_value_and_bound(embedding_folder, setting, value, message):
+    with pytest.raises(ValueError, match=message):
+        LocalSettings(str(embedding_folder), "embedding", **{setting: value})
+
+
+def test_a_device_that_is_not_here_is_an_error_with_a_remedy(embedding_folder):
+    with pytest.raises(ValueError, match=r"device='cuda:99' cannot be used here .*try 'cpu' or None"):
+        embedder(embedding_folder, device="cuda:99").load()
+
+
+def test_weights_load_at_the_first_use_and_once(embedding_folder, copy_of):
+    folder = copy_of(embedding_folder)
+    engine = embedder(folder)
+    assert engine._model is None
+    engine.embed_documents(["a"])
+    shutil.rmtree(folder)
+    assert engine.embed_documents(["a"]).shape == (1, 32)
