@@ -1,5 +1,6 @@
 """Token-budget batches and what happens when one does not fit into memory."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -55,6 +56,36 @@ def run_batches(
         # Outside the handler: only here have the failed forward's frames, and the tensors in them, been let go.
         release_memory()
     return [results[index] for index in range(len(lengths))]
+
+
+def run_distinct(
+    sequences: Sequence[Sequence[int]],
+    max_batch_tokens: int,
+    forward: Callable[[list[Sequence[int]]], Sequence[Result]],
+    progress: Progress | None = None,
+) -> list[Result]:
+    """Results of `forward` for every sequence, in order; equal sequences are computed once.
+
+    That makes their results equal to the last bit, which ties need: the same row of a matrix product may be rounded
+    differently at another place of a batch.
+    """
+    places: dict[tuple[int, ...], int] = {}
+    where = [places.setdefault(tuple(ids), len(places)) for ids in sequences]
+    distinct = list(places)
+    counts = Counter(where)
+    done: list[int] = []
+
+    def batch_forward(batch: list[int]) -> Sequence[Result]:
+        results = forward([distinct[place] for place in batch])
+        done[:] = batch
+        return results
+
+    def report(_: int) -> None:
+        if progress is not None:
+            progress(sum(counts[place] for place in done))
+
+    results = run_batches([len(ids) for ids in distinct], max_batch_tokens, batch_forward, report)
+    return [results[place] for place in where]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

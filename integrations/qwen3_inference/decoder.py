@@ -207,7 +207,7 @@ def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, cos: Tensor, sin: Ten
 
 
 def _inverse_rms(wide: Tensor, eps: float) -> Tensor:
-    norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
     return norm.square_().div_(wide.shape[-1]).add_(eps).rsqrt_()
 
 

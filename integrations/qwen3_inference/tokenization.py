@@ -40,9 +40,7 @@ class PromptTokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of user texts, with nothing appended and every added token split."""
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise ValueError(f"text {index} is {type(text).__name__}, not a string: {text!r:.80}")
+        check_texts(texts)
         try:
             return [list(encoding.ids) for encoding in self._plain.encode_batch_fast(list(texts))]
         except (UnicodeEncodeError, TypeError):
@@ -67,6 +65,13 @@ class PromptTokenizer:
         """The id of a vocabulary entry or added token, None where there is none."""
         found = self._template.token_to_id(token)
         return None if found is None else int(found)
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise ValueError for anything that is not a string."""
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"text {index} is {type(text).__name__}, not a string: {text!r:.80}")
 
 
 def _without_limits(tokenizer: Tokenizer) -> Tokenizer:

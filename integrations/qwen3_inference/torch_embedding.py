@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qwen3_inference.batching import run_batches
+from qwen3_inference.batching import run_distinct
 from qwen3_inference.checkpoint import Checkpoint, check_dimensions
 from qwen3_inference.engines import Progress, Vectors
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION, check_instruction, query_text
@@ -110,15 +110,15 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         _, model = self._loaded()
         check_dimensions(dimensions, self._hidden_size, self.settings.model)
 
-        def forward(batch: list[int]) -> list[Vectors]:
+        def forward(batch: list[Sequence[int]]) -> list[Vectors]:
             with torch.inference_mode():
-                hidden = model.decoder.last_hidden([sequences[index] for index in batch], prefix)
+                hidden = model.decoder.last_hidden(batch, prefix)
                 vectors = model.head({"sentence_embedding": hidden})["sentence_embedding"]
                 if dimensions is not None:  # cut first, then to unit length again: the order MRL is trained for
                     vectors = torch.nn.functional.normalize(vectors[:, :dimensions], dim=-1)
                 return list(vectors.float().cpu().numpy())
 
-        rows = run_batches([len(ids) for ids in sequences], self.settings.max_batch_tokens, forward, progress)
+        rows = run_distinct(sequences, self.settings.max_batch_tokens, forward, progress)
         vectors = np.stack(rows) if rows else np.zeros((0, dimensions or self._hidden_size), np.float32)
         raise_for_non_finite(vectors, "vector")
         return vectors

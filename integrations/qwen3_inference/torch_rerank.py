@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_inference.batching import run_batches
+from qwen3_inference.batching import run_distinct
 from qwen3_inference.checkpoint import Checkpoint
 from qwen3_inference.engines import Progress, Scores
 from qwen3_inference.prompts import (
@@ -105,12 +105,12 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
         sequences = [ids + suffix for ids in cut_documents(texts, room, self._max_length)]
         prefix = model.decoder.prefill(asked, self._prefix(task, opening)[1])
 
-        def forward(batch: list[int]) -> list[float]:
-            hidden = model.decoder.last_hidden([sequences[index] for index in batch], prefix)
+        def forward(batch: list[Sequence[int]]) -> list[float]:
+            hidden = model.decoder.last_hidden(batch, prefix)
             logits: list[float] = (hidden @ model.yes_minus_no).tolist()
             return logits
 
-        rows = run_batches([len(ids) for ids in sequences], self.settings.max_batch_tokens, forward, progress)
+        rows = run_distinct(sequences, self.settings.max_batch_tokens, forward, progress)
         logits = np.array(rows, dtype=np.float32)
         raise_for_non_finite(logits, "score")
         return logits
