@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from qwen3_inference.batching import is_out_of_memory, plan_batches, run_batches
+from qwen3_inference.batching import is_out_of_memory, plan_batches, run_batches, run_distinct
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=30)
 
@@ -82,6 +82,20 @@ def test_an_exception_in_progress_ends_the_work_between_two_batches():
     with pytest.raises(KeyboardInterrupt):
         run_batches([1] * 4, 1, forward, stop)
     assert len(batches) == 1
+
+
+def test_equal_sequences_are_computed_once_and_counted_each():
+    seen: list[list] = []
+    done: list[int] = []
+
+    def forward(batch):
+        seen.append(batch)
+        return [sum(ids) for ids in batch]
+
+    sequences = [[1, 2], [3], [1, 2], [3], [], [1, 2]]
+    assert run_distinct(sequences, 2, forward, done.append) == [3, 3, 3, 3, 0, 3]
+    assert sorted(ids for batch in seen for ids in batch) == [(), (1, 2), (3,)]
+    assert sum(done) == 6
 
 
 @pytest.mark.parametrize(

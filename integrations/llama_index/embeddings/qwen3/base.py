@@ -19,6 +19,7 @@ from qwen3_inference.engines import Vectors, check_picklable
 from qwen3_inference.instructions import current_query_instruction
 from qwen3_inference.prompts import check_instruction
 from qwen3_inference.settings import DEFAULT_MAX_BATCH_TOKENS
+from qwen3_inference.tokenization import check_texts
 
 DEFAULT_MODEL = "Qwen/Qwen3-Embedding-0.6B"
 QUERY, DOCUMENT = "query", "document"
@@ -199,6 +200,7 @@ class Qwen3Embedding(BaseEmbedding):
             yield texts[start : start + self.embed_batch_size]
 
     def _embed(self, texts: Sequence[str], role: str, progress: Progress | None = None) -> list[Embedding]:
+        check_texts(texts)
         instruction = current_query_instruction(self.query_instruction)
         with self._reported(texts) as finish:
             if self.rate_limiter is not None:
@@ -208,6 +210,7 @@ class Qwen3Embedding(BaseEmbedding):
             return finish(embed_with_cache(texts, identity, self.embeddings_cache, embed))
 
     async def _aembed(self, texts: Sequence[str], role: str, progress: Progress | None = None) -> list[Embedding]:
+        check_texts(texts)
         instruction = current_query_instruction(self.query_instruction)
         with self._reported(texts) as finish:
             if self.rate_limiter is not None:
@@ -218,7 +221,8 @@ class Qwen3Embedding(BaseEmbedding):
 
     @contextmanager
     def _reported(self, texts: Sequence[str]) -> Iterator[Callable[[list[Embedding]], list[Embedding]]]:
-        """Core's events around one call; the end is reported also when the call fails (then without vectors)."""
+        """Core's events around one call; the end is reported also when the call fails (without vectors; the callback's
+        end then carries the exception, which the callback manager adds)."""
         payload = self.to_payload()
         vectors: list[Embedding] = []
 
@@ -230,8 +234,8 @@ class Qwen3Embedding(BaseEmbedding):
         with self.callback_manager.event(CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}) as event:
             try:
                 yield finish
-            finally:
                 event.on_end(payload={EventPayload.CHUNKS: list(texts), EventPayload.EMBEDDINGS: vectors})
+            finally:
                 dispatcher.event(EmbeddingEndEvent(chunks=list(texts), embeddings=vectors))
 
     def _embed_now(

@@ -35,8 +35,8 @@ def embed_with_cache(
     if missing:
         for key, vector in zip(missing, embed(list(missing.values())), strict=True):
             found[key] = vector
-            store.put(key, {"embedding": vector}, COLLECTION)
-    return [found[key] for key in keys]
+            store.put(key, {"embedding": list(vector)}, COLLECTION)
+    return [list(found[key]) for key in keys]
 
 
 async def aembed_with_cache(
@@ -57,8 +57,8 @@ async def aembed_with_cache(
     if missing:
         for key, vector in zip(missing, await embed(list(missing.values())), strict=True):
             found[key] = vector
-            await store.aput(key, {"embedding": vector}, COLLECTION)
-    return [found[key] for key in keys]
+            await store.aput(key, {"embedding": list(vector)}, COLLECTION)
+    return [list(found[key]) for key in keys]
 
 
 def _missing(texts: Sequence[str], keys: Sequence[str], found: dict[str, Embedding]) -> dict[str, str]:
@@ -67,4 +67,5 @@ def _missing(texts: Sequence[str], keys: Sequence[str], found: dict[str, Embeddi
 
 
 def _vector(entry: dict[str, Any] | None) -> Embedding | None:
-    return None if entry is None else entry["embedding"]
+    # A copy: in-memory stores hand out what they hold, and a caller may change the vector it gets.
+    return None if entry is None else list(entry["embedding"])

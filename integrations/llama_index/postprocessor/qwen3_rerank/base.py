@@ -97,8 +97,7 @@ class Qwen3Rerank(BaseNodePostprocessor):
     ) -> None:
         check_instruction(instruction)
         check_positive("top_n", top_n)
-        if score_threshold is not None and not 0.0 <= score_threshold <= 1.0:
-            raise ValueError(f"score_threshold={score_threshold!r} must be a probability from 0 to 1, or None")
+        _check_probability("score_threshold", score_threshold)
         if engine is not None and not isinstance(engine, RerankEngine):
             raise ValueError(f"engine={engine!r} must have the methods of qwen3_inference.RerankEngine")
         if engine is not None and model == DEFAULT_MODEL:
@@ -159,7 +158,8 @@ class Qwen3Rerank(BaseNodePostprocessor):
     def _reported(
         self, nodes: list[NodeWithScore], query: str
     ) -> Iterator[Callable[[list[NodeWithScore]], list[NodeWithScore]]]:
-        """The events of one call; the end is reported also when the call fails (then without nodes)."""
+        """The events of one call; the end is reported also when the call fails (without nodes; the callback's end then
+        carries the exception, which the callback manager adds)."""
         best: list[NodeWithScore] = []
 
         def finish(result: list[NodeWithScore]) -> list[NodeWithScore]:
@@ -177,8 +177,8 @@ class Qwen3Rerank(BaseNodePostprocessor):
         with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
             try:
                 yield finish
-            finally:
                 event.on_end(payload={EventPayload.NODES: list(best)})
+            finally:
                 dispatcher.event(ReRankEndEvent(nodes=list(best)))
 
     def _best(self, nodes: list[NodeWithScore], scores: Scores) -> list[NodeWithScore]:
@@ -223,7 +223,14 @@ class Qwen3Rerank(BaseNodePostprocessor):
 def _query(query_bundle: QueryBundle | None) -> str:
     if query_bundle is None:
         raise ValueError("reranking needs the query: pass query_bundle=QueryBundle(text) or query_str=text")
+    if not isinstance(query_bundle.query_str, str):
+        raise ValueError(f"the query {query_bundle.query_str!r:.80} must be a string")
     return query_bundle.query_str
+
+
+def _check_probability(name: str, value: float | None) -> None:
+    if value is not None and not (isinstance(value, int | float) and 0.0 <= value <= 1.0):
+        raise ValueError(f"{name}={value!r} must be a probability from 0 to 1, or None")
 
 
 def _texts(nodes: list[NodeWithScore]) -> list[str]:
