@@ -1,0 +1,68 @@
+"""What a model may say to the agent tools, checked before anything is computed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, field_validator
+
+MAX_TOP_N = 20
+
+
+class ToolArguments(BaseModel):
+    """Arguments of both tools, as the model sees them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str = Field(description="The question, in plain words and in any language, as the user would ask it.")
+    top_n: int | None = Field(None, ge=1, le=MAX_TOP_N, description="How many passages to use. Usually left out.")
+    filters: dict[str, StrictStr | StrictInt | StrictFloat] | None = Field(
+        None,
+        description='Use only passages whose metadata has these values, such as {"source": "docs/faq.md"}. '
+        "Usually left out.",
+    )
+    instruction: str | None = Field(
+        None,
+        description="One English sentence saying what to look for, where it is not what answers the question, such as "
+        "'Given a bug report, retrieve the changes that caused it'. Usually left out.",
+    )
+
+    @field_validator("query")
+    @classmethod
+    def _not_empty(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("the question is empty; give one of at least one word")
+        return value
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def _parsed(cls, value: Any) -> Any:
+        """Some models write an object as a string with JSON in it."""
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            return json.loads(value)
+        return value
+
+    @field_validator("filters")
+    @classmethod
+    def _keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        for key in value or {}:
+            if not re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII):  # keys go into Milvus' expressions unquoted
+                raise ValueError(f"{key!r} is no metadata key; keys are letters, digits and underscores")
+        return value
+
+
+def parse(args: Sequence[Any], kwargs: dict[str, Any]) -> ToolArguments:
+    """The checked arguments. One without a name is the question, as in `tool("How ...?")`."""
+    return ToolArguments.model_validate({**({"query": args[0]} if args else {}), **kwargs})
+
+
+def to_filters(wanted: dict[str, Any] | None) -> MetadataFilters | None:
+    if not wanted:
+        return None
+    # MilvusVectorStore quotes strings but leaves backslashes, which Milvus reads as escapes.
+    values = {key: value.replace("\\", "\\\\") if isinstance(value, str) else value for key, value in wanted.items()}
+    return MetadataFilters(filters=[MetadataFilter(key=key, value=value) for key, value in values.items()])

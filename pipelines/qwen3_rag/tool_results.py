@@ -1,0 +1,156 @@
+"""What the agent tools say: JSON that a model can read and a program can parse, of bounded size."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from llama_index.core.schema import NodeWithScore
+from pydantic import BaseModel, Field, ValidationError
+
+from qwen3_rag.errors import RagError
+from qwen3_rag.retrieve import Row, as_result
+
+logger = logging.getLogger(__name__)
+
+MAX_CHARS = 12_000
+"""Length of one result: about 3,000 tokens, so that several fit into an agent's context."""
+MIN_CHARS = 1_000
+_SHORTEST_TEXT = 120
+CUT = " ..."
+
+Explain = Callable[[Exception], str | None]
+"""One line for an error that a caller can act on; None for any other."""
+
+
+class ToolError(BaseModel):
+    """A call that failed, in words a model can act on."""
+
+    error: str
+
+    def __str__(self) -> str:
+        return self.model_dump_json()
+
+
+class Passages(BaseModel):
+    """The result of `search`: passages, best first."""
+
+    results: list[Row]
+    note: str | None = Field(None, description="Set when something was left out or nothing was found.")
+
+    def __str__(self) -> str:
+        return self.model_dump_json(exclude_none=True)
+
+
+class Source(BaseModel):
+    """A passage that an answer was written from. `number` is what the answer cites, as [1]."""
+
+    number: int
+    cited: bool
+    source: str
+    node_id: str
+    text: str
+
+
+class Answer(BaseModel):
+    """The result of `ask`. `answer` is None when no passage was found."""
+
+    answer: str | None
+    sources: list[Source]
+    note: str | None = None
+
+    def __str__(self) -> str:
+        return self.model_dump_json(exclude_none=True)
+
+
+Result = Passages | Answer | ToolError
+AnyRow = TypeVar("AnyRow", Row, Source)
+AnyResult = TypeVar("AnyResult", Passages, Answer)
+
+
+def passages(found: Sequence[NodeWithScore], max_chars: int, nothing: str) -> Passages:
+    """Nodes as a result of at most `max_chars` characters of JSON; `nothing` is the note when there are none."""
+    rows = as_result("", found, None).dense
+    if not rows:
+        return Passages(results=[], note=nothing)
+    return fit(rows, max_chars, lambda fitting, note: Passages(results=fitting, note=note))
+
+
+def answer(text: str, found: Sequence[NodeWithScore], max_chars: int) -> Answer:
+    """An answer with its numbered passages, in at most `max_chars` characters of JSON."""
+    cited = {int(number) for number in re.findall(r"\[(\d+)\]", text)}
+    sources = [
+        Source(number=row.rank, cited=row.rank in cited, source=row.source, node_id=row.node_id, text=row.text)
+        for row in as_result("", found, None).dense
+    ]
+    text = shorten(text, max_chars // 2)
+    return fit(sources, max_chars, lambda fitting, note: Answer(answer=text, sources=fitting, note=note))
+
+
+def fit(rows: Sequence[AnyRow], max_chars: int, build: Callable[[list[AnyRow], str | None], AnyResult]) -> AnyResult:
+    """`build(rows, note)` with texts cut, all at the same length, until its JSON has at most `max_chars` characters.
+
+    Last rows go only when texts of `_SHORTEST_TEXT` characters are still too long together.
+    """
+    room, kept = max_chars, list(rows)
+    while True:
+        cut = [row.model_copy(update={"text": shorten(row.text, room)}) for row in kept]
+        result = build(cut, _note(rows, cut))
+        if len(str(result)) <= max_chars or not kept:
+            return result
+        if room > _SHORTEST_TEXT:
+            room = max(room * 3 // 4, _SHORTEST_TEXT)
+        else:
+            kept.pop()
+
+
+def shorten(text: str, length: int) -> str:
+    """`text`, or its beginning with " ..." where it is longer.
+
+    >>> shorten("one two three", 9)
+    'one t ...'
+    """
+    return text if len(text) <= length else text[: length - len(CUT)] + CUT
+
+
+def _note(rows: Sequence[Any], kept: Sequence[Any]) -> str | None:
+    cut = sum(row.text != before.text for row, before in zip(kept, rows, strict=False))
+    parts = [f"{cut} passages are cut, at the mark '...'"] if cut else []
+    if len(kept) < len(rows):
+        parts.append(f"{len(rows) - len(kept)} more passages left out; ask for fewer with top_n")
+    return "; ".join(parts) or None
+
+
+def failure(error: Exception, tool: str, explain: Explain | None = None) -> ToolError:
+    """The error as a result. What is a bug rather than the caller's or the surroundings' fault is logged in full."""
+    message = known(error) or (explain(error) if explain else None)
+    if message is None:
+        logger.error("tool %s failed", tool, exc_info=error)
+        message = f"internal error in {tool} ({type(error).__name__}); it is in the log, another question may work"
+    return ToolError(error=shorten(message, MIN_CHARS // 2))
+
+
+def known(error: Exception) -> str | None:
+    """One line for the errors of arguments, configuration, models and database."""
+    from pymilvus.exceptions import MilvusException
+    from qwen3_inference import HubUnavailableError
+
+    if isinstance(error, ValidationError):
+        return "; ".join(_argument(one) for one in error.errors(include_url=False))
+    if isinstance(error, MilvusException):
+        return f"the database failed: {error.message or error}"
+    if isinstance(error, RagError | ValueError | HubUnavailableError):
+        return str(error)
+    return None
+
+
+def _argument(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"][:2]) or "arguments"
+    if error["type"] == "extra_forbidden":
+        return f"{name!r} is not an argument of this tool"
+    if error["type"] == "missing":
+        return f"{name!r} is missing: give it"
+    return f"{name}={json.dumps(error['input'], ensure_ascii=False, default=str)[:100]}: {error['msg']}"
