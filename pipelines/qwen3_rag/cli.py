@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 # Modules that register sub-commands when they are imported.
-for _module in ("ingest", "search", "evaluate", "admin"):
+for _module in ("ingest", "search", "evaluate", "admin", "mcp"):
     import_module(f"qwen3_rag.commands.{_module}").register(app)
 
 

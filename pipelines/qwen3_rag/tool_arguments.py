@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, field_validator
@@ -13,23 +13,33 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Stric
 MAX_TOP_N = 20
 
 
+Query = Annotated[str, Field(description="The question, in plain words and in any language, as the user would ask it.")]
+TopN = Annotated[int | None, Field(ge=1, le=MAX_TOP_N, description="How many passages to use. Usually left out.")]
+Filters = Annotated[
+    dict[str, StrictStr | StrictInt | StrictFloat] | None,
+    Field(
+        description='Use only passages whose metadata has these values, such as {"source": "docs/faq.md"}. '
+        "Usually left out."
+    ),
+]
+Instruction = Annotated[
+    str | None,
+    Field(
+        description="One English sentence saying what to look for, where it is not what answers the question, such as "
+        "'Given a bug report, retrieve the changes that caused it'. Usually left out."
+    ),
+]
+
+
 class ToolArguments(BaseModel):
-    """Arguments of both tools, as the model sees them."""
+    """Arguments of `search` and `ask`, as the model sees them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    query: str = Field(description="The question, in plain words and in any language, as the user would ask it.")
-    top_n: int | None = Field(None, ge=1, le=MAX_TOP_N, description="How many passages to use. Usually left out.")
-    filters: dict[str, StrictStr | StrictInt | StrictFloat] | None = Field(
-        None,
-        description='Use only passages whose metadata has these values, such as {"source": "docs/faq.md"}. '
-        "Usually left out.",
-    )
-    instruction: str | None = Field(
-        None,
-        description="One English sentence saying what to look for, where it is not what answers the question, such as "
-        "'Given a bug report, retrieve the changes that caused it'. Usually left out.",
-    )
+    query: Query
+    top_n: TopN = None
+    filters: Filters = None
+    instruction: Instruction = None
 
     @field_validator("query")
     @classmethod

@@ -27,7 +27,17 @@ from qwen3_rag.models import Models
 from qwen3_rag.retrieve import make_index
 from qwen3_rag.store import RagVectorStore
 from qwen3_rag.tool_arguments import MAX_TOP_N, ToolArguments, parse, to_filters
-from qwen3_rag.tool_results import MAX_CHARS, MIN_CHARS, Explain, Result, ToolError, answer, failure, passages
+from qwen3_rag.tool_results import (
+    MAX_CHARS,
+    MIN_CHARS,
+    Answer,
+    Explain,
+    Result,
+    ToolError,
+    answer,
+    failure,
+    passages,
+)
 
 NOTHING = "nothing was found"
 SEARCH = (
@@ -110,13 +120,13 @@ class _Asking(_TwoStages):
 
     def _finish(self, given: ToolArguments, kept: Sequence[NodeWithScore]) -> Result:
         if not kept:
-            return passages(kept, self.max_chars, self._nothing(given))
+            return Answer(answer=None, sources=[], note=self._nothing(given))
         written = self.synthesizer().synthesize(given.query, nodes=list(kept))
         return answer(str(written), kept, self.max_chars)
 
     async def _afinish(self, given: ToolArguments, kept: Sequence[NodeWithScore]) -> Result:
         if not kept:
-            return passages(kept, self.max_chars, self._nothing(given))
+            return Answer(answer=None, sources=[], note=self._nothing(given))
         written = await self.synthesizer().asynthesize(given.query, nodes=list(kept))
         return answer(str(written), kept, self.max_chars)
 

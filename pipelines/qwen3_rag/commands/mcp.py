@@ -1,0 +1,47 @@
+"""`qwen3-rag mcp`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qwen3_rag.commands.search import STAGES
+from qwen3_rag.errors import UnavailableError
+from qwen3_rag.options import command
+
+if TYPE_CHECKING:
+    from qwen3_rag.config import RagConfig
+
+EPILOG = (
+    'In a client\'s configuration: {"command": "qwen3-rag", "args": ["mcp", "--uri", "/path/to/qwen3_rag.db"]}. '
+    "For several clients at once: qwen3-rag mcp --port 8765, then http://127.0.0.1:8765/mcp"
+)
+
+
+def register(app: typer.Typer) -> None:
+    settings = (*STAGES, "llm", "llm_base_url", "llm_timeout")
+    command(app, "mcp", settings=settings, epilog=EPILOG)(mcp_command)
+
+
+def mcp_command(
+    config: RagConfig,
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", min=1, max=65535, help="Serve HTTP on 127.0.0.1 instead of stdin and stdout."),
+    ] = None,
+) -> None:
+    """Serve search, ask and list_sources to agents, by the Model Context Protocol.
+
+    Speaks on stdin and stdout: meant to be started by an MCP client. It holds the database open while it runs.
+    """
+    try:
+        from qwen3_rag.mcp_server import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("mcp", "mcp_types"):
+            raise
+        raise UnavailableError(
+            "the MCP server needs the extra 'mcp' (the official SDK, 2.0 or later): "
+            "pip install 'llama-index-qwen3[mcp]'"
+        ) from error
+    serve(config, port)
