@@ -8,8 +8,10 @@ import numpy as np
 
 from qwen3_inference.batching import run_distinct
 from qwen3_inference.checkpoint import Checkpoint, check_dimensions
+from qwen3_inference.coalescing import Coalescer
 from qwen3_inference.engines import Progress, Vectors
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION, check_instruction, query_text
+from qwen3_inference.settings import LocalSettings
 from qwen3_inference.tokenization import PromptTokenizer
 from qwen3_inference.torch_engine import TorchEngine, cut_documents, raise_for_non_finite
 
@@ -28,6 +30,12 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
     >>> engine.embed_queries(["How do I bake bread?"], dimensions=64).shape
     (1, 64)
     """
+
+    def __init__(self, settings: LocalSettings) -> None:
+        super().__init__(settings)
+        self._coalescer: Coalescer[tuple[str | None, int | None]] = Coalescer(
+            self._worker, lambda key, queries: self._queries(queries, key[0], key[1], None)
+        )
 
     def embed_queries(
         self,
@@ -52,8 +60,10 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         dimensions: int | None = None,
         progress: Progress | None = None,
     ) -> Vectors:
-        """`embed_queries` off the event loop."""
-        return await self._worker.arun(partial(self._queries, queries, instruction, dimensions), progress)
+        """`embed_queries` off the event loop; calls that wait at the same time are computed as one batch."""
+        if progress is not None:
+            return await self._worker.arun(partial(self._queries, queries, instruction, dimensions), progress)
+        return await self._coalescer.submit((instruction, dimensions), queries)
 
     def embed_documents(
         self, documents: Sequence[str], *, dimensions: int | None = None, progress: Progress | None = None
