@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from qwen3_inference.worker import MAX_WAITING, ModelWorker
-from support.engines import embedder, reranker
+from support.engines import VECTOR_TOLERANCE, assert_close, embedder, reranker
 
 
 class Watched:
@@ -83,8 +83,8 @@ def test_one_engine_serves_several_loops_one_after_another(embedding_folder):
     engine = embedder(embedding_folder)
     first = asyncio.run(engine.aembed_queries(["a"]))
     second = asyncio.run(engine.aembed_queries(["a"]))
-    assert (first == second).all()
-    assert (engine.embed_queries(["a"]) == first).all()
+    assert_close(first, second, VECTOR_TOLERANCE)
+    assert_close(engine.embed_queries(["a"]), first, VECTOR_TOLERANCE)
 
 
 async def test_no_more_than_the_bound_are_queued():
@@ -101,7 +101,39 @@ async def test_two_hundred_concurrent_queries_equal_the_sequential_ones(embeddin
     queries = [f"query {i} " + "word " * (i % 17) for i in range(200)]
     together = await asyncio.gather(*(engine.aembed_queries([query]) for query in queries))
     for query, vector in zip(queries, together, strict=True):
-        assert (vector == engine.embed_queries([query])).all()
+        assert_close(vector, engine.embed_queries([query]), VECTOR_TOLERANCE)
+
+
+async def test_a_refused_query_leaves_concurrent_ones_alone(embedding_folder):
+    engine = embedder(embedding_folder, max_length=100)
+    calls = [["fine"], ["too long " * 100], ["also fine"], ["\ud800"], ["the last"]]
+    results = await asyncio.gather(*(engine.aembed_queries(call) for call in calls), return_exceptions=True)
+    for call, result in list(zip(calls, results, strict=True))[::2]:
+        assert_close(result, engine.embed_queries(call), VECTOR_TOLERANCE)
+    assert "a query is never cut" in str(results[1])
+    assert "lone surrogate" in str(results[3])
+
+
+async def test_concurrent_calls_with_other_instructions_and_dimensions_stay_apart(embedding_folder):
+    engine = embedder(embedding_folder)
+    settings = [{"instruction": f"task {i % 3}", "dimensions": (8, 16, None)[i % 2]} for i in range(12)]
+    results = await asyncio.gather(*(engine.aembed_queries(["a", "b"], **options) for options in settings))
+    for options, result in zip(settings, results, strict=True):
+        assert_close(result, engine.embed_queries(["a", "b"], **options), 1e-5)
+
+
+async def test_a_cancelled_query_leaves_concurrent_ones_alone(embedding_folder):
+    engine = embedder(embedding_folder)
+    calls = [asyncio.ensure_future(engine.aembed_queries([f"query {i}"])) for i in range(30)]
+    await asyncio.sleep(0)
+    for call in calls[::3]:
+        call.cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for i, result in enumerate(results):
+        if i % 3:
+            assert_close(result, engine.embed_queries([f"query {i}"]), VECTOR_TOLERANCE)
+        else:
+            assert isinstance(result, asyncio.CancelledError)
 
 
 async def test_a_call_cancelled_while_queued_never_runs():
