@@ -39,10 +39,9 @@ _TAG = re.compile(r"<(?=\s*/?\s*(?:context|question)\b)", re.IGNORECASE)
 
 def make_prompt(system_prompt: str | None = None) -> ChatPromptTemplate:
     """System and user message, with the variables `context_str` and `query_str`."""
-    system = (system_prompt or SYSTEM_PROMPT).replace("{", "{{").replace("}", "}}")
     return ChatPromptTemplate(
         message_templates=[
-            ChatMessage(role=MessageRole.SYSTEM, content=system),
+            ChatMessage(role=MessageRole.SYSTEM, content=system_prompt or SYSTEM_PROMPT),
             ChatMessage(role=MessageRole.USER, content=USER_PROMPT),
         ]
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,12 +22,15 @@ ENV_PREFIX = "QWEN3_RAG_"
 MAX_TOP_K = 16_384
 """Milvus' own bound on the rows of one search."""
 
+explicit_toml: ContextVar[Path | None] = ContextVar("qwen3_rag_toml", default=None)
+"""The file given with `--config`; set by `load_config`."""
+
 _SIZES = {"0.6b": "0.6B", "4b": "4B", "8b": "8B"}
 
 
-def find_toml(explicit: str | Path | None = None) -> Path | None:
-    """The configuration file in use, or None. An explicit one must exist."""
-    named = explicit or os.environ.get(f"{ENV_PREFIX}CONFIG")
+def find_toml() -> Path | None:
+    """The configuration file in use, or None. One that is named must exist."""
+    named = explicit_toml.get() or os.environ.get(f"{ENV_PREFIX}CONFIG")
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
@@ -169,12 +173,14 @@ class RagConfig(BaseSettings):
         )
 
 
-def load_config(overrides: dict[str, Any] | None = None) -> RagConfig:
-    """RagConfig from all sources, with every problem reported as one `ConfigError`.
+def load_config(overrides: dict[str, Any] | None = None, file: str | Path | None = None) -> RagConfig:
+    """RagConfig from all sources, with every problem reported as one `ConfigError`. `file` names the TOML file.
 
     >>> load_config({"top_k": 5}).top_k
     5
     """
+    if file is not None:
+        explicit_toml.set(Path(file))
     try:
         return RagConfig(**(overrides or {}))
     except ValidationError as error:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from pymilvus import MilvusClient
+from pymilvus.exceptions import MilvusException
 
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError, UnavailableError
@@ -14,16 +18,37 @@ from qwen3_rag.errors import ConfigError, UnavailableError
 CONNECT_SECONDS = 10.0
 
 
-def secret(config: RagConfig) -> str:
-    """The token in clear text, for the client only."""
-    return config.token.get_secret_value() if config.token else ""
+def client_options(config: RagConfig) -> dict[str, Any]:
+    """Arguments of a `MilvusClient` (and of `MilvusVectorStore`, which hands them on). The token is in clear text."""
+    options: dict[str, Any] = {"uri": config.uri, "token": config.token.get_secret_value() if config.token else ""}
+    if config.is_lite or re.match(r"https?://(localhost|127\.|\[::1\])", config.uri):
+        # Milvus Lite's server takes pymilvus' ping every 10 seconds for an attack and closes the connection.
+        options["grpc_options"] = {"grpc.keepalive_time_ms": 300_000}
+    return options
+
+
+@contextmanager
+def client_for(config: RagConfig) -> Iterator[MilvusClient]:
+    """A client for a few calls, with the errors of opening explained."""
+    with explained(config):
+        client = MilvusClient(**client_options(config), timeout=CONNECT_SECONDS)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def release_lite(uri: str) -> None:
+    """Close a Lite database that this process holds open, for every client of it."""
+    if uri.endswith(".db"):
+        from milvus_lite.server_manager import server_manager_instance
+
+        server_manager_instance.release_server(uri)
 
 
 @contextmanager
 def explained(config: RagConfig) -> Iterator[None]:
     """Turn the errors of opening `config.uri` into one that says what to do."""
-    from pymilvus.exceptions import MilvusException
-
     with _lite_failure() as cause:
         try:
             yield
@@ -67,11 +92,14 @@ def _lite_failure() -> Iterator[list[BaseException]]:
 
     collect = Collect()
     manager = logging.getLogger("milvus_lite.server_manager")
+    level = manager.level
+    manager.setLevel(logging.ERROR)  # its own level: a silenced parent would keep the record from the filter
     manager.addFilter(collect)
     try:
         yield causes
     finally:
         manager.removeFilter(collect)
+        manager.setLevel(level)
 
 
 def _explain(config: RagConfig, error: Any, causes: list[BaseException]) -> Exception:

@@ -24,7 +24,7 @@ SNIPPET = 300
 
 def quiet_libraries() -> None:
     """Silence what repeats an exception that we explain ourselves. Warnings of ours and of Python stay."""
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for name in ("pymilvus", "milvus_lite"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from pymilvus import MilvusClient
 
 from qwen3_rag.config import RagConfig
-from qwen3_rag.connect import CONNECT_SECONDS, explained, secret
+from qwen3_rag.connect import client_for, release_lite
 from qwen3_rag.schema import describe
-from qwen3_rag.store import release_lite
 
 
 def shown_settings(config: RagConfig) -> dict[str, Any]:
@@ -26,24 +24,24 @@ def collection_info(config: RagConfig) -> dict[str, Any] | None:
     """Rows, fields and embedding model of the configured collection; None when it is not there yet."""
     if config.is_lite and not Path(config.uri).exists():
         return None
-    with explained(config):
-        client = MilvusClient(uri=config.uri, token=secret(config), timeout=CONNECT_SECONDS)
-        try:
+    try:
+        with client_for(config) as client:
             found = describe(client, config.collection)
             if found is None:
                 return None
-            if found.metric is not None:
+            rows = None
+            if found.metric is not None:  # without an index it cannot be loaded
                 client.load_collection(config.collection)
-                rows = client.query(config.collection, output_fields=["count(*)"], consistency_level="Strong")
-            return {
-                "rows": int(rows[0]["count(*)"]) if found.metric is not None else None,
-                "embed_model": found.identity.name if found.identity else None,
-                "embed_revision": found.identity.revision if found.identity else None,
-                "dimensions": found.dimension,
-                "metric": found.metric,
-                "hybrid": found.hybrid,
-                "fields": list(found.fields),
-            }
-        finally:
-            client.close()
-            release_lite(config.uri)
+                counted = client.query(config.collection, output_fields=["count(*)"], consistency_level="Strong")
+                rows = int(counted[0]["count(*)"])
+    finally:
+        release_lite(config.uri)
+    return {
+        "rows": rows,
+        "embed_model": found.identity.name if found.identity else None,
+        "embed_revision": found.identity.revision if found.identity else None,
+        "dimensions": found.dimension,
+        "metric": found.metric,
+        "hybrid": found.hybrid,
+        "fields": list(found.fields),
+    }

@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -97,13 +98,10 @@ def command(
 
 
 def _configure(overrides: dict[str, Any]) -> RagConfig:
-    import os
+    from qwen3_rag.config import load_config
 
-    from qwen3_rag.config import ENV_PREFIX, load_config
-
-    if file := overrides.pop("config", None):
-        os.environ[f"{ENV_PREFIX}CONFIG"] = str(file)
-    return load_config({name: value for name, value in overrides.items() if value is not None})
+    file = overrides.pop("config")
+    return load_config({name: value for name, value in overrides.items() if value is not None}, file)
 
 
 def with_exit_code(action: Callable[[], None]) -> None:
@@ -112,7 +110,7 @@ def with_exit_code(action: Callable[[], None]) -> None:
 
     quiet_libraries()
     try:
-        action()
+        copy_context().run(action)
     except RagError as error:
         note(f"error: {error}")
         raise typer.Exit(error.exit_code) from None

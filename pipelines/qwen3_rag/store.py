@@ -30,11 +30,12 @@ from pymilvus.exceptions import MilvusException
 
 from qwen3_rag import bm25
 from qwen3_rag.config import RagConfig
-from qwen3_rag.connect import CONNECT_SECONDS, explained, prepare_folder, require_database, secret
+from qwen3_rag.connect import client_for, client_options, prepare_folder, release_lite, require_database
 from qwen3_rag.errors import ConfigError, UnavailableError
 from qwen3_rag.models import ModelIdentity
 from qwen3_rag.schema import PROPERTY, check_collection, describe, is_unfinished
 
+CLIENT = ("uri", "token", "grpc_options")
 _READ_FIELDS = ["text", "_node_content", "_node_type"]
 _KEYWORD_MODES = (VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.SPARSE, VectorStoreQueryMode.TEXT_SEARCH)
 
@@ -44,12 +45,11 @@ class RagVectorStore(MilvusVectorStore):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs, use_async_client=False)
+        self.uri = kwargs["uri"]  # the base class keeps its default here
         if self.enable_sparse:
             # A second handle on the same pooled connection; the base class has no parameter for its client.
-            plain, self._milvusclient = (
-                self._milvusclient,
-                bm25.SearchTextClient(uri=kwargs["uri"], token=kwargs["token"]),
-            )
+            plain = self._milvusclient
+            self._milvusclient = bm25.SearchTextClient(**{key: kwargs[key] for key in CLIENT if key in kwargs})
             plain.close()
 
     @classmethod
@@ -92,7 +92,10 @@ class RagVectorStore(MilvusVectorStore):
         return int(rows[0]["count(*)"])
 
     def close(self) -> None:
-        """Close the connection; of Milvus Lite also the database, whose lock another process may want."""
+        """Close the connection; of Milvus Lite also the database, whose lock another process may want.
+
+        A Lite database is one per process: other stores on the same path are closed with it.
+        """
         self.client.close()
         release_lite(self.uri)
 
@@ -117,53 +120,38 @@ def open_store(
     """
     create = create or overwrite
     (prepare_folder if create else require_database)(config)
-    with explained(config):
-        client = MilvusClient(uri=config.uri, token=secret(config), timeout=CONNECT_SECONDS)
-        try:
-            found = describe(client, config.collection)
-            if found and create and (overwrite or is_unfinished(client, config.collection, found)):
-                client.drop_collection(config.collection)
-                found = None
-            if found is None and not create:
-                raise UnavailableError(_missing(client, config))
-            hybrid = config.hybrid if found is None else found.hybrid
-            if found is not None:
-                check_collection(config, found, identity)
-            elif identity is None:
-                raise ConfigError("a new collection needs the identity of its embedding model")
-            dimension = found.dimension if found is not None else identity.dimension  # type: ignore[union-attr]
-            store = _make(config, dimension, hybrid)
-            if found is None and identity is not None:
-                record = {PROPERTY: json.dumps(dataclasses.asdict(identity), ensure_ascii=False)}
-                client.alter_collection_properties(config.collection, record)
-            # A process that opens a Lite database finds its collections "released".
-            client.load_collection(config.collection)
-        finally:
-            client.close()
+    with client_for(config) as client:
+        found = describe(client, config.collection)
+        if found and create and (overwrite or is_unfinished(client, config.collection, found)):
+            client.drop_collection(config.collection)
+            found = None
+        if found is not None:
+            check_collection(config, found, identity)
+            store = _make(config, found.dimension, found.hybrid)
+        elif not create:
+            raise UnavailableError(_missing(client, config))
+        elif identity is None:
+            raise ConfigError("a new collection needs the identity of its embedding model")
+        else:
+            store = _make(config, identity.dimension, config.hybrid)
+            record = {PROPERTY: json.dumps(dataclasses.asdict(identity), ensure_ascii=False)}
+            client.alter_collection_properties(config.collection, record)
+        # A process that opens a Lite database finds its collections "released".
+        client.load_collection(config.collection)
     return store
 
 
 def drop_collection(config: RagConfig) -> bool:
     """Drop the configured collection; False when it was not there."""
     require_database(config)
-    with explained(config):
-        client = MilvusClient(uri=config.uri, token=secret(config), timeout=CONNECT_SECONDS)
-        try:
+    try:
+        with client_for(config) as client:
             there = bool(client.has_collection(config.collection))
             if there:
                 client.drop_collection(config.collection)
             return there
-        finally:
-            client.close()
-            release_lite(config.uri)
-
-
-def release_lite(uri: str) -> None:
-    """Close a Lite database that this process holds open."""
-    if uri.endswith(".db"):
-        from milvus_lite.server_manager import server_manager_instance
-
-        server_manager_instance.release_server(uri)
+    finally:
+        release_lite(config.uri)
 
 
 def _make(config: RagConfig, dimension: int, hybrid: bool) -> RagVectorStore:
@@ -176,8 +164,7 @@ def _make(config: RagConfig, dimension: int, hybrid: bool) -> RagVectorStore:
             "scalar_field_types": [DataType.VARCHAR],
         }
     return RagVectorStore(
-        uri=config.uri,
-        token=secret(config),
+        **client_options(config),
         collection_name=config.collection,
         dim=dimension,
         similarity_metric="IP",

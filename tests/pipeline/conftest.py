@@ -1,0 +1,131 @@
+"""Both kinds of database behind one fixture, real small checkpoints, and a configuration isolated from the machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qwen3_rag.config import RagConfig
+from qwen3_rag.store import RagVectorStore, open_store, release_lite
+from support.checkpoints import make_checkpoint
+from support.hashing import IDENTITY, HashingEmbedding
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings from outside, and an empty folder to work in."""
+    for name in list(os.environ):
+        if name.startswith(("QWEN3_RAG_", "OPENAI_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Milvus gRPC server of its own process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("server")
+    command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(folder / "data")]
+    process = subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        else:
+            pytest.fail("the Milvus server did not start")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(params=["lite", "server"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URI of a database: Milvus Lite in this process, then a gRPC server."""
+    if request.param == "server":
+        yield request.getfixturevalue("milvus_server")
+        return
+    uri = str(tmp_path / "lite.db")
+    yield uri
+    release_lite(uri)
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> Iterator[str]:
+    """URI of a Milvus Lite database that is not there yet."""
+    uri = str(tmp_path / "lite.db")
+    yield uri
+    release_lite(uri)
+
+
+@pytest.fixture
+def config(backend: str, request: pytest.FixtureRequest) -> RagConfig:
+    """Configuration with a collection of its own in either database."""
+    return RagConfig(uri=backend, collection=f"c{abs(hash(request.node.nodeid)):x}", embed_model="tiny")
+
+
+@pytest.fixture
+def embed_model() -> HashingEmbedding:
+    return HashingEmbedding()
+
+
+OpenStore = Callable[..., RagVectorStore]
+
+
+@pytest.fixture
+def store_of(config: RagConfig) -> Iterator[OpenStore]:
+    """Opens the configured collection, made when missing; closes it in the end."""
+    opened: list[RagVectorStore] = []
+
+    def open_(**changes: Any) -> RagVectorStore:
+        create = changes.pop("create", True)
+        store = open_store(config.model_copy(update=changes), IDENTITY, create=create)
+        opened.append(store)
+        return store
+
+    yield open_
+    for store in opened:
+        store.client.close()
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `embedding` and `reranker`, real Qwen3 checkpoints with random weights."""
+    folder = tmp_path_factory.mktemp("pair")
+    for kind in ("embedding", "reranker"):
+        make_checkpoint(folder / kind, kind)
+    return folder
+
+
+def write(folder: Path, files: dict[str, str | bytes]) -> Path:
+    """Write files below a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def held_ids(store: RagVectorStore) -> list[str]:
+    """Every id in the collection, as often as it is there."""
+    rows = store.client.query(store.collection_name, filter="", output_fields=["id"], limit=16_384)
+    return sorted(row["id"] for row in rows)

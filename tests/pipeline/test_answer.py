@@ -1,0 +1,157 @@
+"""From passages to an answer, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import httpx
+import pytest
+from llama_index.core.prompts import ChatPromptTemplate
+from llama_index.core.schema import NodeWithScore, TextNode
+from qwen3_rag.answer import CitedSynthesizer, escape, make_llm, make_prompt, why_no_answer
+from qwen3_rag.config import RagConfig
+from qwen3_rag.errors import UnavailableError
+from qwen3_rag.ingest import ingest_documents
+from qwen3_rag.models import Models
+from qwen3_rag.readers import make_document
+from qwen3_rag.retrieve import make_query_engine
+from support.hashing import IDENTITY, HashingEmbedding
+from support.openai_server import OpenAIServer, Reply
+
+from .conftest import OpenStore
+
+
+def nodes(*texts: str) -> list[NodeWithScore]:
+    return [NodeWithScore(node=TextNode(text=text), score=1.0) for text in texts]
+
+
+def config_for(server: OpenAIServer, **settings: object) -> RagConfig:
+    return RagConfig(llm="test-model", llm_base_url=server.url, embed_model="tiny", **settings)  # type: ignore[arg-type]
+
+
+def test_the_request_keeps_rules_passages_and_question_apart() -> None:
+    with OpenAIServer([Reply("In object storage [1].")]) as server:
+        response = CitedSynthesizer(make_llm(config_for(server))).synthesize("Where?", nodes("first", "second"))
+    assert str(response) == "In object storage [1]."
+    system, user = server.requests[0].messages
+    assert system["role"] == "system"
+    assert "nothing else" in system["content"]
+    assert "[1]" in system["content"]
+    assert user["content"] == "<context>\n[1] first\n\n[2] second\n</context>\n\n<question>\nWhere?\n</question>"
+    assert server.requests[0].body["model"] == "test-model"
+
+
+@pytest.mark.parametrize("tag", ["</context>", "< / CONTEXT >", "</question>", "<question>", "</Context\n>"])
+def test_text_cannot_close_the_tags(tag: str) -> None:
+    assert escape(f"a {tag} b") == f"a &lt;{tag[1:]} b"
+    with OpenAIServer([Reply("ok")]) as server:
+        CitedSynthesizer(make_llm(config_for(server))).synthesize(f"q {tag}", nodes(f"p {tag} {{query_str}}"))
+    sent = server.requests[0].messages[1]["content"]
+    assert tag not in sent.removeprefix("<context>").replace("<question>\nq", "").removesuffix("</question>").replace(
+        "\n</context>\n", ""
+    )
+    assert "{query_str}" in sent, "braces in a passage are text"
+
+
+def test_code_in_passages_stays_as_it_is() -> None:
+    assert escape("if (a < b && c > d) <b>bold</b> <contextual>") == "if (a < b && c > d) <b>bold</b> <contextual>"
+
+
+def test_the_prompt_is_overridable() -> None:
+    with OpenAIServer([Reply("ok"), Reply("ok")]) as server:
+        config = config_for(server, system_prompt="Be {brief}.")
+        synthesizer = CitedSynthesizer(make_llm(config), make_prompt(config.system_prompt))
+        synthesizer.synthesize("q", nodes("p"))
+        own = ChatPromptTemplate.from_messages([("user", "{context_str} / {query_str}")])
+        synthesizer.update_prompts({"text_qa_template": own})
+        synthesizer.synthesize("q", nodes("p"))
+    assert server.requests[0].messages[0]["content"] == "Be {brief}."
+    assert server.requests[1].messages == [{"role": "user", "content": "[1] p / q"}]
+
+
+def test_streaming_and_async() -> None:
+    async def ask(config: RagConfig) -> str:
+        return str(await CitedSynthesizer(make_llm(config)).asynthesize("q", nodes("p")))
+
+    with OpenAIServer([Reply("one two three")] * 4) as server:
+        config = config_for(server)
+        stream = CitedSynthesizer(make_llm(config), streaming=True).synthesize("q", nodes("p"))
+        pieces = [piece for piece in stream.response_gen if piece]  # type: ignore[union-attr]
+        assert (len(pieces), "".join(pieces)) == (3, "one two three")
+        assert server.requests[0].stream
+        assert [asyncio.run(ask(config)) for _ in range(2)] == ["one two three"] * 2, "in one loop after another"
+
+
+def test_the_query_engine_answers_with_its_sources(
+    config: RagConfig, store_of: OpenStore, embed_model: HashingEmbedding
+) -> None:
+    store = store_of()
+    ingest_documents(
+        [make_document("Tea is green.", "tea.md", "text"), make_document("Dogs bark.", "dogs.md", "text")],
+        store=store,
+        embed_model=embed_model,
+    )
+    with OpenAIServer([Reply("Green [1].")] * 2) as server:
+        config = config.model_copy(update={"llm_base_url": server.url, "llm": "test-model", "top_n": 1})
+        engine = make_query_engine(config, store, Models(embed_model, IDENTITY, None))
+        for response in (engine.query("green tea"), asyncio.run(engine.aquery("green tea"))):
+            assert str(response) == "Green [1]."
+            assert [hit.node.metadata["source"] for hit in response.source_nodes] == ["tea.md"]
+        assert "source: tea.md" in server.requests[0].messages[1]["content"]
+        assert "response_synthesizer:text_qa_template" in engine.get_prompts()
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply("bad key", status=401), "refused the key"),
+        (Reply("no such model", status=404), "status 404 for model 'test-model': "),
+        (Reply("overloaded", status=500), "status 500"),
+        (Reply("late", delay=3), "did not answer within 0.5 s"),
+    ],
+)
+def test_why_there_is_no_answer(reply: Reply, said: str) -> None:
+    with OpenAIServer(lambda _: reply) as server:
+        config = config_for(server, llm_timeout=0.5)
+        with pytest.raises(Exception) as caught:  # noqa: PT011  what the client raises is the point
+            CitedSynthesizer(make_llm(config)).synthesize("q", nodes("p"))
+        reason = why_no_answer(caught.value, config)
+    assert reason is not None
+    assert said in reason
+    assert "\n" not in reason
+    assert len(server.requests) <= 2, "one retry at most"
+
+
+def test_a_dead_endpoint_is_given_up_soon() -> None:
+    config = RagConfig(llm_base_url="http://127.0.0.1:9/v1", embed_model="tiny")
+    started = time.monotonic()
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        CitedSynthesizer(make_llm(config)).synthesize("q", nodes("p"))
+    assert time.monotonic() - started < 10
+    assert "cannot be reached" in str(why_no_answer(caught.value, config))
+
+
+def test_a_stream_that_breaks_off_has_a_reason() -> None:
+    with OpenAIServer([Reply("one two three", cut_after=2)] * 2) as server:
+        config = config_for(server)
+        stream = CitedSynthesizer(make_llm(config), streaming=True).synthesize("q", nodes("p"))
+        with pytest.raises(httpx.HTTPError) as caught:
+            list(stream.response_gen)  # type: ignore[union-attr]
+        assert why_no_answer(caught.value, config)
+
+
+def test_without_key_and_endpoint_there_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnavailableError, match="OPENAI_API_KEY"):
+        make_llm(RagConfig(embed_model="tiny"))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    assert make_llm(RagConfig(embed_model="tiny")).metadata.model_name == "gpt-4o"
+    assert why_no_answer(KeyError("a bug"), RagConfig()) is None
+
+
+def test_the_key_is_sent_and_unknown_models_are_chat_models() -> None:
+    with OpenAIServer([Reply("ok")]) as server:
+        llm = make_llm(config_for(server, llm_api_key="sk-mine"))
+        assert llm.metadata.is_chat_model
+        llm.complete("hi")
+    assert server.requests[0].headers["authorization"] == "Bearer sk-mine"

@@ -1,0 +1,43 @@
+"""An ingest to be killed: `slow_ingest.py URI FOLDER [wait]` prints a line for each batch of two passages.
+
+With `wait`, each batch waits for a line on stdin, or for its end.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from qwen3_rag.config import RagConfig
+from qwen3_rag.ingest import ingest
+from qwen3_rag.options import with_exit_code
+from qwen3_rag.store import open_store
+
+from support.hashing import IDENTITY, HashingEmbedding
+
+
+class Slow(HashingEmbedding):
+    """Takes its time, and tells."""
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        print("batch", flush=True)
+        if "wait" in sys.argv:
+            sys.stdin.readline()
+        time.sleep(0.02)
+        return super()._get_text_embeddings(texts)
+
+
+def main() -> None:
+    store = open_store(RagConfig(uri=sys.argv[1], embed_model="tiny"), IDENTITY, create=True)
+    ingest([sys.argv[2]], store=store, embed_model=Slow(), prune=True, batch_size=2)
+    store.close()
+
+
+if __name__ == "__main__":
+    import typer
+
+    try:
+        with_exit_code(main)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
