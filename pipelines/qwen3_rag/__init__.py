@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from qwen3_rag.answer import CitedSynthesizer, make_llm
     from qwen3_rag.config import RagConfig
     from qwen3_rag.errors import ConfigError, RagError, UnavailableError
-    from qwen3_rag.ingest import IngestReport, ingest
+    from qwen3_rag.ingestion import IngestReport, ingest
     from qwen3_rag.models import ModelIdentity, Models, load_models
     from qwen3_rag.retrieve import SearchResult, make_index, make_query_engine, make_retriever, search
     from qwen3_rag.store import RagVectorStore, open_store
 
+# No module may carry the name of an export: importing it would put the module in the export's place.
 _HOME = {
     "CitedSynthesizer": "answer",
     "ConfigError": "errors",
-    "IngestReport": "ingest",
+    "IngestReport": "ingestion",
     "ModelIdentity": "models",
     "Models": "models",
     "RagConfig": "config",
@@ -37,7 +38,7 @@ _HOME = {
     "RagVectorStore": "store",
     "SearchResult": "retrieve",
     "UnavailableError": "errors",
-    "ingest": "ingest",
+    "ingest": "ingestion",
     "load_models": "models",
     "make_index": "retrieve",
     "make_llm": "answer",

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from qwen3_rag.ingest import IngestReport, OnProgress
+    from qwen3_rag.ingestion import IngestReport, OnProgress
     from qwen3_rag.retrieve import Row, SearchResult
 
 out = Console(highlight=False, soft_wrap=False)

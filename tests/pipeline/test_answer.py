@@ -12,7 +12,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from qwen3_rag.answer import CitedSynthesizer, escape, make_llm, make_prompt, why_no_answer
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import UnavailableError
-from qwen3_rag.ingest import ingest_documents
+from qwen3_rag.ingestion import ingest_documents
 from qwen3_rag.models import Models
 from qwen3_rag.readers import make_document
 from qwen3_rag.retrieve import make_query_engine

@@ -23,7 +23,7 @@ from pymilvus.client.grpc_handler import GrpcHandler
 from qwen3_rag.chunking import PassageParser
 from qwen3_rag.config import RagConfig
 from qwen3_rag.discover import find_files
-from qwen3_rag.ingest import IngestReport, ingest
+from qwen3_rag.ingestion import IngestReport, ingest
 from qwen3_rag.readers import READERS
 from qwen3_rag.store import open_store, release_lite
 from support.hashing import IDENTITY, HashingEmbedding

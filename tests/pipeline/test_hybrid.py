@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from qwen3_rag.bm25 import MAX_BYTES, search_text
 from qwen3_rag.config import RagConfig
-from qwen3_rag.ingest import ingest
+from qwen3_rag.ingestion import ingest
 from qwen3_rag.retrieve import make_retriever, search
 from support.hashing import HashingEmbedding
 

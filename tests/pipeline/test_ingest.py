@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.ingest import IngestReport, Progress, ingest
+from qwen3_rag.ingestion import IngestReport, Progress, ingest
 from qwen3_rag.store import RagVectorStore
 from support.hashing import HashingEmbedding
 

@@ -18,7 +18,7 @@ from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQu
 from pymilvus import DataType, MilvusClient
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError, UnavailableError
-from qwen3_rag.ingest import ingest_documents
+from qwen3_rag.ingestion import ingest_documents
 from qwen3_rag.readers import make_document
 from qwen3_rag.retrieve import make_index, make_retriever, parse_filters
 from qwen3_rag.schema import PROPERTY

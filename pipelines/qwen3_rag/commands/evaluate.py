@@ -66,7 +66,7 @@ def evaluate_command(
 def _rank(config: RagConfig, data: Any, runs: Path | None, *, bar: bool) -> Any:
     from qwen3_rag.console import progress_bar
     from qwen3_rag.evaluate import rank_all, read_runs
-    from qwen3_rag.ingest import Progress
+    from qwen3_rag.ingestion import Progress
     from qwen3_rag.models import load_models
     from qwen3_rag.retrieve import make_retriever
     from qwen3_rag.store import open_store

@@ -11,7 +11,7 @@ from qwen3_rag.options import AsJson, Quiet, command
 
 if TYPE_CHECKING:
     from qwen3_rag.config import RagConfig
-    from qwen3_rag.ingest import IngestReport
+    from qwen3_rag.ingestion import IngestReport
 
 EPILOG = (
     "Examples: qwen3-rag ingest docs/ · qwen3-rag ingest docs/ notes.txt --prune · "
@@ -60,7 +60,7 @@ def run_ingest(
     """Models, store and ingest in a row, with a progress bar."""
     from qwen3_rag.chunking import PassageParser
     from qwen3_rag.console import progress_bar
-    from qwen3_rag.ingest import ingest
+    from qwen3_rag.ingestion import ingest
     from qwen3_rag.models import load_models
     from qwen3_rag.store import open_store
 
