@@ -27,7 +27,7 @@ from machine import add_run_options, describe, finish_options
 from report import heading, json_line, number, percent, table
 from shapes import SHAPES, make_checkpoint
 from texts import Work, source, works
-from worker import MethodError, Setting, Worker
+from worker import Here, MethodError, Setting, Worker
 
 METHODS = ("ours", "tutorial", "sentence-transformers", "llamaindex", "vllm")
 TITLES = {
@@ -60,16 +60,17 @@ class Measured:
 def measure(work: Work, options: argparse.Namespace) -> tuple[list[Measured], dict[str, Any]]:
     """All methods on one row; what could not be loaded is named on stderr and left out."""
     folder = make_checkpoint(work.kind, options.shape, options.checkpoints, options.tokenizers)
-    with Worker(_setting("reference", work, folder, options)) as reference:
+    place = Here if options.same_process else Worker
+    with place(_setting("reference", work, folder, options)) as reference:
         expected = reference.run(work.check, results=True)["results"]
     ceilings, tokens = [], []
     with ExitStack() as stack:
-        running: list[tuple[Measured, Worker]] = []
+        running: list[tuple[Measured, Here | Worker]] = []
         for worker in _started(work, folder, options):
             stack.enter_context(worker)
             found = worker.run(work.check, results=True)["results"]
             running.append((Measured(worker.setting.method, worker.passed, _largest_gap(found, expected)), worker))
-        gemm = stack.enter_context(Worker(_setting("gemm", work, folder, options)))
+        gemm = stack.enter_context(place(_setting("gemm", work, folder, options)))
         for turn in range(options.repeats):
             jobs = work.jobs(turn)
             costs = [cost_of(job, work.kind, SHAPES[options.shape], folder) for job in jobs]
@@ -88,13 +89,13 @@ def measure(work: Work, options: argparse.Namespace) -> tuple[list[Measured], di
     return [measured for measured, _ in running], {"tokens": tokens, "ceilings": ceilings}
 
 
-def _started(work: Work, folder: Path, options: argparse.Namespace) -> Iterator[Worker]:
+def _started(work: Work, folder: Path, options: argparse.Namespace) -> Iterator[Here | Worker]:
     url = options.vllm_rerank_url if work.kind == "reranker" else options.vllm_embed_url
     for method in options.methods:
         if (method, work.kind) not in TITLES or (method == "vllm" and not url):
             continue
         try:
-            yield Worker(_setting(method, work, folder, options, url or ""))
+            yield (Here if options.same_process else Worker)(_setting(method, work, folder, options, url or ""))
         except MethodError as error:
             print(f"{work.name}, {method} left out: {error}", file=sys.stderr)
 
@@ -165,6 +166,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="the first is the yardstick")
     parser.add_argument("--vllm-embed-url", help="a vLLM server with the embedding checkpoint")
     parser.add_argument("--vllm-rerank-url", help="a vLLM server with the reranker checkpoint")
+    parser.add_argument("--same-process", action="store_true", help="no process per method, and no memory figures")
     options = finish_options(parser.parse_args())
     machine = describe(options)
     print(f"{heading(machine)}\ntexts: {source()}; {options.repeats} rounds", flush=True)

@@ -43,8 +43,29 @@ class Setting:
     url: str = ""
 
 
+class Here:
+    """A method in this process: starts faster and can be debugged, but its peak memory is everybody's."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.method = None if setting.method == "gemm" else _loaded(setting)
+        self.passed = "" if self.method is None else str(self.method.passed)
+
+    def run(self, jobs: Sequence[Job], results: bool = False) -> dict[str, Any]:
+        return _timed(self.method, jobs, self.setting, results) | {"memory_mib": None}
+
+    def ceiling(self, rows: Sequence[int]) -> float:
+        return _best_rate(self.setting, rows)
+
+    def __enter__(self) -> "Here":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.method = None
+
+
 class Worker:
-    """The parent's side."""
+    """A method in a process of its own: the parent's side."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -112,28 +133,35 @@ def _serve(setting: Setting, questions: TextIO, answers: TextIO) -> None:
     if setting.method == "gemm":
         answer({"passed": setting.dtype})
         for line in questions:
-            best = gemm_ceiling(SHAPES[setting.shape], json.loads(line)["rows"], setting.device, setting.dtype)
-            answer({"flops": max(best.values())})
+            answer({"flops": _best_rate(setting, json.loads(line)["rows"])})
         return
     try:
-        method = _load(setting)
-    except (MissingPackageError, RuntimeError) as error:
+        method = _loaded(setting)
+    except MethodError as error:
         answer({"error": str(error)})
         return
     answer({"passed": method.passed})
     for line in questions:
         question = json.loads(line)
-        answer(_timed(method, [Job(job["query"], tuple(job["texts"])) for job in question["jobs"]], setting, question))
+        jobs = [Job(job["query"], tuple(job["texts"])) for job in question["jobs"]]
+        answer(_timed(method, jobs, setting, question["results"]))
 
 
-def _load(setting: Setting) -> Any:
-    if setting.method == "vllm":
-        return (VllmReranker if setting.kind == "reranker" else VllmEmbedder)(setting.url)
-    methods: dict[str, Any] = RERANKERS if setting.kind == "reranker" else EMBEDDERS
-    return methods[setting.method](Path(setting.folder), setting.device, setting.dtype)
+def _loaded(setting: Setting) -> Any:
+    try:
+        if setting.method == "vllm":
+            return (VllmReranker if setting.kind == "reranker" else VllmEmbedder)(setting.url)
+        methods: dict[str, Any] = RERANKERS if setting.kind == "reranker" else EMBEDDERS
+        return methods[setting.method](Path(setting.folder), setting.device, setting.dtype)
+    except (MissingPackageError, RuntimeError) as error:
+        raise MethodError(str(error)) from error
 
 
-def _timed(method: Any, jobs: Sequence[Job], setting: Setting, question: dict[str, Any]) -> dict[str, Any]:
+def _best_rate(setting: Setting, rows: Sequence[int]) -> float:
+    return max(gemm_ceiling(SHAPES[setting.shape], rows, setting.device, setting.dtype).values())
+
+
+def _timed(method: Any, jobs: Sequence[Job], setting: Setting, wanted: bool) -> dict[str, Any]:
     seconds, results = [], []
     used, began = time.process_time(), time.perf_counter()
     for job in jobs:
@@ -144,8 +172,8 @@ def _timed(method: Any, jobs: Sequence[Job], setting: Setting, question: dict[st
         seconds.append(time.perf_counter() - start)
         results.append(result)
     busy = (time.process_time() - used) / (time.perf_counter() - began)
-    wanted = {"results": results} if question["results"] else {}
-    return {"seconds": seconds, "busy_cores": busy, "memory_mib": peak_memory_mib(setting.device), **wanted}
+    answer = {"seconds": seconds, "busy_cores": busy, "memory_mib": peak_memory_mib(setting.device)}
+    return answer | {"results": results} if wanted else answer
 
 
 def peak_memory_mib(device: str) -> float:
