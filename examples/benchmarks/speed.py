@@ -75,7 +75,7 @@ def measure(work: Work, options: argparse.Namespace) -> tuple[list[Measured], di
             jobs = work.jobs(turn)
             costs = [cost_of(job, work.kind, SHAPES[options.shape], folder) for job in jobs]
             useful, flops = (sum(getattr(cost, name) for cost in costs) / len(jobs) for name in ("tokens", "flops"))
-            ceilings.append(gemm.ceiling(_row_counts(round(useful))))
+            ceilings.append(gemm.ceiling(_row_counts(round(useful), options.device)))
             tokens.append(useful)
             at = turn % len(running)
             for measured, worker in running[at:] + running[:at]:  # each method goes first once
@@ -104,9 +104,10 @@ def _setting(method: str, work: Work, folder: Path, options: argparse.Namespace,
     return Setting(method, work.kind, str(folder), options.shape, options.device, options.dtype, options.threads, url)
 
 
-def _row_counts(tokens: int) -> list[int]:
-    """Numbers of rows to try for the ceiling of a job with so many tokens."""
-    return [tokens] if tokens < 512 else [rows for rows in (512, 1024, 2048) if rows < tokens] + [min(tokens, 4096)]
+def _row_counts(tokens: int, device: str) -> list[int]:
+    """Numbers of rows to try for the ceiling of a job with so many tokens; on a CPU the rate is flat from 256 on."""
+    largest = 16384 if device.startswith("cuda") else 2048
+    return [tokens] if tokens < 512 else [512, *(rows for rows in (1024, 2048, 8192) if rows < largest), largest]
 
 
 def _largest_gap(found: Any, expected: Any) -> float:
