@@ -113,10 +113,10 @@ def _pools() -> dict[str, list[str]]:
         sections = [part for path in sorted(KNOWLEDGE.glob("*.md")) for part in _sections(path)]
         asked = [section.splitlines()[0].strip("# ") for section in sections]
         return {"passages": sections, "abstracts": sections, "passages-queries": asked, "abstracts-queries": asked}
-    chunks = [part for path in sorted((DATA / "milvus-faq").glob("*faq.md")) for part in _sections(path)]
-    chunks += _sections(DATA / "milvus-faq" / "troubleshooting.md")
+    files = [*sorted((DATA / "milvus-faq").glob("*faq.md")), DATA / "milvus-faq" / "troubleshooting.md"]
+    chunks = [part for path in files for part in _sections(path)]
     return {
-        "passages": chunks,
+        "passages": [chunk for chunk in chunks if len(chunk) > 250],  # ten have about 1,150 tokens
         "abstracts": [text for row in _rows("corpus.jsonl") if (text := str(row["text"]).strip())],
         "passages-queries": [chunk.splitlines()[0].strip("# ") for chunk in chunks if "?" in chunk.splitlines()[0]],
         "abstracts-queries": [str(row["text"]) for row in _rows("queries.jsonl")],
