@@ -42,6 +42,8 @@ def score(
     rows = [prefix + row + suffix for row in ids["input_ids"]]
     batch = tokenizer.pad({"input_ids": rows}, padding=True, return_tensors="pt")
     with torch.no_grad():
-        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, -1].double()
+        # Of the head, only the last position is read; all of them would be gigabytes with an official tokenizer.
+        output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], logits_to_keep=1)
+        logits = output.logits[:, -1].double()
     yes, no = tokenizer.convert_tokens_to_ids("yes"), tokenizer.convert_tokens_to_ids("no")
     return torch.softmax(torch.stack((logits[:, no], logits[:, yes]), dim=1), dim=1)[:, 1].numpy()
