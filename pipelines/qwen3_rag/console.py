@@ -90,17 +90,17 @@ def print_report(report: IngestReport) -> None:
     )
 
 
-def print_result(result: SearchResult) -> None:
+def print_result(result: SearchResult, limit: int | None = None) -> None:
     """The best passages of one question."""
     out.print(f"[bold]{escape(result.query)}[/bold]")
     if not result.best:
         out.print("  nothing found")
-    print_rows(result.best)
+    print_rows(result.best[:limit])
 
 
 def print_rows(rows: Sequence[Row]) -> None:
     for row in rows:
-        out.print(f"\n[bold cyan]\\[{row.rank}][/bold cyan] {row.score:.4f}  [dim]{escape(row.source)}[/dim]")
+        out.print(f"\n[bold cyan]\\[{row.rank}][/bold cyan] {score(row.score)}  [dim]{escape(row.source)}[/dim]")
         out.print(escape(snippet(row.text)))
     out.print()
 
@@ -141,10 +141,10 @@ def print_comparison(result: SearchResult) -> None:
         table.add_row(
             str(index + 1),
             escape(headline(left.text)) if left else "",
-            f"{left.score:.4f}" if left else "",
+            score(left.score) if left else "",
             move(before.get(right.node_id), right.rank) if right else "",
             escape(headline(right.text)) if right else "",
-            f"{right.score:.4f}" if right else "",
+            score(right.score) if right else "",
         )
     out.print(table)
 
@@ -158,6 +158,15 @@ def move(before: int | None, after: int) -> str:
     if before is None:
         return "new"
     return "=" if before == after else f"{'↑' if after < before else '↓'}{abs(before - after)}"
+
+
+def score(value: float) -> str:
+    """A score as people read it; small probabilities keep their order of magnitude.
+
+    >>> score(0.83071), score(0.000034)
+    ('0.8307', '3.4e-05')
+    """
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"
 
 
 def headline(text: str) -> str:

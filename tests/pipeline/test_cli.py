@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
+import qwen3_rag
+from qwen3_inference.checkpoint import tiny_folder
+from qwen3_rag.chunking import PassageParser
 from qwen3_rag.cli import app
+from qwen3_rag.discover import find_files
+from qwen3_rag.readers import MarkdownReader
 from support.openai_server import OpenAIServer, Reply
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from .conftest import SHARED, write
 
+KNOWLEDGE = Path(qwen3_rag.__file__).parent / "knowledge"
 DOCS: dict[str, str | bytes] = {
     "tea.md": "# Tea\n\n## Green tea\n\nSteep it at 80 degrees.\n\n## Black tea\n\nSteep it in boiling water.\n",
     "pets.txt": "Cats sleep. Dogs bark.",
@@ -295,3 +300,23 @@ def test_evaluate_on_a_slice_of_cranfield(docs: Path) -> None:
     assert "0 passages written" in again.stderr
     assert len(Path("runs.jsonl").read_text().splitlines()) == len(kept)
     assert call("evaluate", "beir", "--top-k", "9", "--runs", "runs.jsonl").exit_code == 2
+
+
+def test_the_demo_runs_offline_and_says_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (tiny_folder("embedding") / "model.safetensors").is_file():
+        pytest.skip("the bundled pair is not in this checkout")
+    monkeypatch.setenv("QWEN3_RAG_EMBED_MODEL", "0.6B")
+    result = call("demo")
+    assert result.exit_code == 0, result.stderr
+    assert "not on 0.6B" in result.stderr
+    assert "after reranking" in result.stdout
+    assert "no language model" in result.stderr
+    assert "How a reranker works" in result.stdout
+    assert list(Path().iterdir()) == [], "nothing is left behind"
+
+
+def test_the_bundled_knowledge_is_large_and_multilingual() -> None:
+    documents = [one for file in find_files([KNOWLEDGE], print) for one in MarkdownReader().lazy_load_data(file.path)]
+    passages = PassageParser().get_nodes_from_documents(documents)
+    assert len(passages) >= 40
+    assert len(documents) >= 8

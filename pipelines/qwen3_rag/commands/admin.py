@@ -83,6 +83,9 @@ def demo_command(config: RagConfig) -> None:
     with tempfile.TemporaryDirectory(prefix="qwen3-rag-") as folder:
         # Set in the environment or not, the demo takes the bundled pair: it must need nothing else.
         changes: dict[str, Any] = {"embed_model": "tiny", "rerank_model": "same", "dimensions": None, "mode": "dense"}
+        changes |= {"top_k": 10, "top_n": 10}
+        if "embed_model" in given and config.embed_model != "tiny":
+            note(f"the demo runs on the bundled pair tiny, not on {config.embed_model}")
         if "uri" not in given:
             changes |= {"uri": f"{folder}/demo.db"}
         if "collection" not in given:
@@ -104,12 +107,13 @@ def _demo_questions(config: RagConfig) -> None:
         print_comparison(result)
         note("\n3. Search, in other languages")
         for question in DEMO_QUESTIONS[1:]:
-            print_result(run(question)[0])
+            print_result(run(question)[0], limit=2)
         note(f"4. Answer: {DEMO_QUESTIONS[0]}")
-        answer, problem = write_answer(config, DEMO_QUESTIONS[0], nodes, stream=False)
+        best = result.best[:3]
+        answer, problem = write_answer(config, DEMO_QUESTIONS[0], nodes[:3], stream=False)
         if answer is not None:
             out.print(answer, markup=False)
-            print_sources(result.best)
+            print_sources(best)
         else:
             note(f"(no language model: {problem}. These are the best passages, quoted.)")
-            print_rows(result.best)
+            print_rows(best)

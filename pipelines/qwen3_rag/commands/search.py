@@ -82,6 +82,8 @@ def compare_command(config: RagConfig, question: Question, filters: Filter = [],
     """Show both stages side by side: what reranking moved, and where to."""
     from qwen3_rag.console import note, print_comparison, print_json
 
+    if not as_json and "top_n" not in config.model_fields_set:
+        config = config.model_copy(update={"top_n": config.top_k})  # every candidate's move
     with searcher(config, filters) as run:
         result, _ = run(question)
     if as_json:
