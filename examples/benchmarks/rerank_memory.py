@@ -80,7 +80,8 @@ def run_apart(task: dict[str, object]) -> dict[str, object]:
 
 def main(options: argparse.Namespace) -> int:
     folder = make_checkpoint("reranker", options.shape, options.checkpoints, options.tokenizers)
-    shared, large = (QUICK_SIZE, QUICK_SIZE) if options.quick else (SHARED_SIZE, LARGE_SIZE)
+    large_size = (options.passages or LARGE_SIZE[0], LARGE_SIZE[1])
+    shared, large = (QUICK_SIZE, QUICK_SIZE) if options.quick else (SHARED_SIZE, large_size)
     rows = []
     for method, (count, tokens) in (("tutorial", shared), ("ours", shared), ("ours", large)):
         with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
@@ -118,6 +119,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_options(parser, repeats=1)
     parser.add_argument("--bar-gb", type=float, default=6.0, help="the last row's bar in 10^9 bytes (6)")
+    parser.add_argument("--passages", type=int, help="of the last row (100); fewer only shorten the run")
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.shape = "tiny"
