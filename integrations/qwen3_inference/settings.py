@@ -11,12 +11,7 @@ DEFAULT_MAX_BATCH_TOKENS = 8192
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """Settings of a local engine. `kind` is "embedding" or "reranker".
-
-    Raises:
-        ValueError: a setting is out of its bounds.
-        CheckpointError: the model is named by a path that holds no Qwen3 checkpoint.
-    """
+    """Settings of a local engine. `kind` is "embedding" or "reranker". An engine checks them when it is made."""
 
     model: str
     kind: str
@@ -28,7 +23,13 @@ class LocalSettings:
     trust_remote_code: bool = False
     max_batch_tokens: int = DEFAULT_MAX_BATCH_TOKENS
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Look at the values and, where the model is a local folder, at its files; loads nothing.
+
+        Raises:
+            ValueError: a setting is out of its bounds.
+            CheckpointError: the model is named by a path that holds no Qwen3 checkpoint.
+        """
         check_dtype(self.dtype)
         check_positive("max_length", self.max_length)
         check_positive("max_batch_tokens", self.max_batch_tokens)

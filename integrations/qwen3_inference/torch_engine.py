@@ -36,6 +36,7 @@ class TorchEngine(Generic[Model]):
     """
 
     def __init__(self, settings: LocalSettings) -> None:
+        settings.check()
         self.settings = settings
         self._worker = ModelWorker()
         self._model: Model | None = None

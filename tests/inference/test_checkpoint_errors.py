@@ -27,37 +27,37 @@ def edit_config(folder: Path, **changes) -> None:
 @pytest.mark.parametrize("path", ["/nowhere/model", "./nowhere", "~/nowhere-at-all", "a/b/c"])
 def test_a_missing_folder_is_named(path):
     with pytest.raises(CheckpointError, match=rf"'{path}' is not a folder; give a folder with config.json"):
-        LocalSettings(path, "embedding")
+        LocalSettings(path, "embedding").check()
 
 
 def test_a_file_instead_of_a_folder_is_refused(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"x")
     with pytest.raises(CheckpointError, match="is not a folder"):
-        LocalSettings(str(tmp_path / "model.bin"), "embedding")
+        LocalSettings(str(tmp_path / "model.bin"), "embedding").check()
 
 
 @pytest.mark.parametrize("name", ["", "  ", None, 3, Path("x")])
 def test_a_name_that_is_no_text_is_refused(name):
     with pytest.raises(CheckpointError, match="must be a hub name"):
-        LocalSettings(name, "embedding")
+        LocalSettings(name, "embedding").check()
 
 
 @pytest.mark.parametrize("name", ["bad name", "-x/y", "a/..b", "a:b"])
 def test_a_name_that_no_hub_has_is_refused(name):
     with pytest.raises(CheckpointError, match="neither a folder nor a hub name"):
-        LocalSettings(name, "embedding")
+        LocalSettings(name, "embedding").check()
 
 
 def test_a_folder_without_config_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"has no config\.json: not a model checkpoint"):
-        LocalSettings(str(tmp_path), "embedding")
+        LocalSettings(str(tmp_path), "embedding").check()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "\x00"])
 def test_a_broken_config_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(CheckpointError, match="is not a JSON object"):
-        LocalSettings(str(tmp_path), "embedding")
+        LocalSettings(str(tmp_path), "embedding").check()
 
 
 @pytest.mark.parametrize("model_type", ["bert", "qwen2", "qwen3_moe", None])
@@ -65,7 +65,7 @@ def test_another_architecture_is_refused_by_name(copy_of, embedding_folder, mode
     folder = copy_of(embedding_folder)
     edit_config(folder, model_type=model_type)
     with pytest.raises(CheckpointError, match=rf"holds a model of type {model_type!r}; this package runs 'qwen3' only"):
-        LocalSettings(str(folder), "embedding")
+        LocalSettings(str(folder), "embedding").check()
 
 
 def test_pickled_weights_are_never_read(copy_of, embedding_folder):
@@ -73,7 +73,7 @@ def test_pickled_weights_are_never_read(copy_of, embedding_folder):
     (folder / "model.safetensors").unlink()
     torch.save({"weight": torch.zeros(1)}, folder / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match=r"has no \*\.safetensors file.*pickled weights can run code"):
-        LocalSettings(str(folder), "embedding")
+        LocalSettings(str(folder), "embedding").check()
 
 
 def test_safetensors_are_taken_where_both_are_there(copy_of, embedding_folder):
@@ -87,7 +87,7 @@ def test_a_variant_that_would_be_computed_wrongly_is_refused(copy_of, embedding_
     folder = copy_of(embedding_folder)
     edit_config(folder, **changes)
     with pytest.raises(CheckpointError, match="needs hidden_act 'silu' and no sliding window"):
-        LocalSettings(str(folder), "embedding")
+        LocalSettings(str(folder), "embedding").check()
 
 
 def test_a_position_encoding_that_depends_on_the_length_is_refused(tmp_path):
@@ -160,7 +160,7 @@ def test_a_failed_load_can_be_repaired_and_tried_again(copy_of, embedding_folder
 )
 def test_a_setting_out_of_bounds_names_value_and_bound(embedding_folder, setting, value, message):
     with pytest.raises(ValueError, match=message):
-        LocalSettings(str(embedding_folder), "embedding", **{setting: value})
+        LocalSettings(str(embedding_folder), "embedding", **{setting: value}).check()
 
 
 def test_a_device_that_is_not_here_is_an_error_with_a_remedy(embedding_folder):

@@ -1,18 +1,17 @@
 """`Qwen3Embedding`: LlamaIndex's embedding interface on a Qwen3 embedding engine. No tensor code here."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
-from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher, mean_agg
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
-from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
-from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.storage.kvstore.types import BaseKVStore
 from llama_index.embeddings.qwen3.cache import aembed_with_cache, embed_with_cache
 from llama_index.embeddings.qwen3.generated import DocumentText
+from llama_index.embeddings.qwen3.reporting import progress_bar, reported
 from qwen3_inference import EmbeddingEngine, LocalSettings, Progress, TorchEmbeddingEngine
 from qwen3_inference.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
 from qwen3_inference.engines import Vectors, check_picklable
@@ -158,14 +157,14 @@ class Qwen3Embedding(BaseEmbedding):
 
     def get_text_embedding_batch(self, texts: list[str], show_progress: bool = False, **kwargs: Any) -> list[Embedding]:
         """The vectors of documents, in order; `embed_batch_size` texts an event."""
-        with _progress_bar(len(texts), show_progress) as progress:
+        with progress_bar(len(texts), show_progress) as progress:
             return [vector for batch in self._batches(texts) for vector in self._embed(batch, DOCUMENT, progress)]
 
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
         """The same without blocking the event loop; batches run one after another on the one model."""
-        with _progress_bar(len(texts), show_progress) as progress:
+        with progress_bar(len(texts), show_progress) as progress:
             return [
                 vector for batch in self._batches(texts) for vector in await self._aembed(batch, DOCUMENT, progress)
             ]
@@ -202,7 +201,7 @@ class Qwen3Embedding(BaseEmbedding):
     def _embed(self, texts: Sequence[str], role: str, progress: Progress | None = None) -> list[Embedding]:
         check_texts(texts)
         instruction = current_query_instruction(self.query_instruction)
-        with self._reported(texts) as finish:
+        with reported(self, texts) as finish:
             if self.rate_limiter is not None:
                 self.rate_limiter.acquire()
             embed = partial(self._embed_now, role=role, instruction=instruction, progress=progress)
@@ -212,31 +211,12 @@ class Qwen3Embedding(BaseEmbedding):
     async def _aembed(self, texts: Sequence[str], role: str, progress: Progress | None = None) -> list[Embedding]:
         check_texts(texts)
         instruction = current_query_instruction(self.query_instruction)
-        with self._reported(texts) as finish:
+        with reported(self, texts) as finish:
             if self.rate_limiter is not None:
                 await self.rate_limiter.async_acquire()
             embed = partial(self._aembed_now, role=role, instruction=instruction, progress=progress)
             identity = self._identity(role, instruction)
             return finish(await aembed_with_cache(texts, identity, self.embeddings_cache, embed))
-
-    @contextmanager
-    def _reported(self, texts: Sequence[str]) -> Iterator[Callable[[list[Embedding]], list[Embedding]]]:
-        """Core's events around one call; the end is reported also when the call fails (without vectors; the callback's
-        end then carries the exception, which the callback manager adds)."""
-        payload = self.to_payload()
-        vectors: list[Embedding] = []
-
-        def finish(result: list[Embedding]) -> list[Embedding]:
-            vectors.extend(result)
-            return result
-
-        dispatcher.event(EmbeddingStartEvent(model_dict=payload))
-        with self.callback_manager.event(CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}) as event:
-            try:
-                yield finish
-                event.on_end(payload={EventPayload.CHUNKS: list(texts), EventPayload.EMBEDDINGS: vectors})
-            finally:
-                dispatcher.event(EmbeddingEndEvent(chunks=list(texts), embeddings=vectors))
 
     def _embed_now(
         self, texts: list[str], role: str, instruction: str | None, progress: Progress | None = None
@@ -314,14 +294,3 @@ def _aggregate(vectors: list[Embedding], agg_fn: Callable[..., Embedding] | None
     length = float(np.linalg.norm(mean))
     unit: Embedding = (mean / length if length > 0 else mean).tolist()
     return unit
-
-
-@contextmanager
-def _progress_bar(total: int, shown: bool) -> Iterator[Progress | None]:
-    if not shown:
-        yield None
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, desc="Generating embeddings") as bar:
-        yield bar.update
