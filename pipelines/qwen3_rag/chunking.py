@@ -17,7 +17,7 @@ from llama_index.core.node_parser import NodeParser, SentenceSplitter
 from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, TextNode
 
 from qwen3_rag.markdown import Section, sections
-from qwen3_rag.readers import LLM_METADATA
+from qwen3_rag.readers import LLM_METADATA, MAX_METADATA
 
 MAX_BYTES = 60_000
 """Below Milvus' 65,535 bytes for one text, with room for a repeated heading."""
@@ -97,7 +97,7 @@ class PassageParser(NodeParser):
         found = list(sections(text))
         # A heading with nothing under it says nothing that its children's header path does not say.
         for section in [s for s in found if s.has_body] or found:
-            path = " > ".join(section.path)
+            path = " > ".join(section.path)[:MAX_METADATA]
             for piece in self._section_pieces(section):
                 yield piece, {"header_path": path}
 

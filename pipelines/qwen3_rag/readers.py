@@ -21,6 +21,8 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 # What a reader shows to the embedding model is the text alone; the language model also sees these.
 LLM_METADATA = ("source", "title", "header_path")
+MAX_METADATA = 1_000
+"""Letters of one metadata value: Milvus holds all of a row's metadata, twice, in 65,536 bytes."""
 
 
 class UnreadableError(ValueError):
@@ -67,7 +69,7 @@ class MarkdownReader(BaseReader):
         if front := _FRONT_MATTER.match(text):
             text = text[front.end() :]
             if title := _TITLE.search(front[1]):
-                metadata["title"] = title[1].strip("\"'")
+                metadata["title"] = title[1].strip("\"'")[:MAX_METADATA]
         if not text.strip():
             raise UnreadableError("empty")
         yield make_document(text, source or source_name(Path(file)), "markdown", **metadata)
@@ -121,7 +123,7 @@ def _beir_document(raw: bytes, name: str) -> Document:
         f"{text}{row['_id']}".encode()
     except UnicodeEncodeError:
         raise UnreadableError("half of a surrogate pair in its text") from None
-    extra = {"title": title} if title else {}
+    extra = {"title": title[:MAX_METADATA]} if title else {}
     return make_document(text, f"{name}#{row['_id']}", "beir", beir_id=str(row["_id"]), **extra)
 
 

@@ -133,7 +133,7 @@ def open_store(
         elif identity is None:
             raise ConfigError("a new collection needs the identity of its embedding model")
         else:
-            store = _make(config, identity.dimension, config.hybrid)
+            store = _make(config, identity.dimension, config.hybrid or config.mode == "hybrid")
             record = {PROPERTY: json.dumps(dataclasses.asdict(identity), ensure_ascii=False)}
             client.alter_collection_properties(config.collection, record)
         # A process that opens a Lite database finds its collections "released".

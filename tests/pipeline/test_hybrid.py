@@ -66,6 +66,10 @@ def test_a_hybrid_collection_is_found_again_and_answers_both_modes(config: RagCo
         assert "bm25_text" not in hits[0].node.metadata
 
 
+def test_a_collection_made_for_hybrid_search_has_its_field(config: RagConfig, store_of: OpenStore) -> None:
+    assert store_of(mode="hybrid").enable_sparse
+
+
 def test_words_for_the_index() -> None:
     assert search_text("Straße 数据库, E-42 数") == "straße 数据 据库 e 42 数"
     assert search_text("") == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -165,7 +166,15 @@ def test_a_path_that_is_not_there_stops_before_anything_is_written(
 
 
 def test_texts_at_the_byte_limit_are_stored(store: RagVectorStore, embed_model: HashingEmbedding) -> None:
-    write(Path("docs"), {"huge.md": "# 大\n\n```\n" + "数" * 60_000 + "\n```\n", "word.txt": "x" * 100_000})
+    write(
+        Path("docs"),
+        {
+            "huge.md": "# 大\n\n```\n" + "数" * 60_000 + "\n```\n",
+            "word.txt": "x" * 100_000,
+            "title.md": "# " + "very long heading " * 5_000 + "\n\ntext\n",
+            "corpus.jsonl": json.dumps({"_id": "1", "title": "題" * 50_000, "text": "text"}),
+        },
+    )
     report = run(store, embed_model)
     assert report.complete
     assert store.count() == report.written > 3
