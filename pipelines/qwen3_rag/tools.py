@@ -42,8 +42,8 @@ from qwen3_rag.tool_results import (
 NOTHING = "nothing was found"
 SEARCH = (
     "Search the document collection and get the passages that best answer a question, best first, as JSON: "
-    '{"results": [{"rank", "score", "text", "source", "node_id"}]}. The score is the probability, 0 to 1, that the '
-    "passage answers the question. Quote from the texts and name their source. Use it for facts to be looked up; "
+    '{"results": [{"rank", "score", "text", "source", "node_id"}]}. Higher scores are better. '
+    "Quote from the texts and name their source. Use it for facts to be looked up; "
     "ask one question at a time."
 )
 ASK = (

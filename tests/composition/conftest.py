@@ -217,11 +217,10 @@ class _Complaints(logging.Handler):
 def _threads_since(before: set[threading.Thread], lasting: Sequence[str]) -> list[str]:
     deadline = time.monotonic() + 8
     while True:
-        new = [
-            t for t in threading.enumerate() if t not in before and not any(name in t.name for name in LASTING_THREADS)
-        ]
-        if not new or time.monotonic() > deadline:
-            return [thread.name for thread in new]
+        names = [thread.name for thread in threading.enumerate() if thread not in before]
+        left = [name for name in names if not any(part in name for part in lasting)]
+        if not left or time.monotonic() > deadline:
+            return left
         time.sleep(0.05)
 
 

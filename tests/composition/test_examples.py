@@ -1,7 +1,9 @@
 """Every example runs as it is, prints what its last comment shows, and is short enough to read in one go."""
 
+import os
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ def environment(workplace: Path, language_model: OpenAIServer, monkeypatch: pyte
     """An empty folder, a language model on loopback under OpenAI's own variables, LlamaIndex's settings put back."""
     monkeypatch.setenv("OPENAI_API_BASE", language_model.url)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
+    scripts = Path(sys.executable).parent  # where qwen3-rag is, also when the environment is not activated
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
     for name in ("_llm", "_embed_model"):
         monkeypatch.setattr(Settings, name, None)
 

@@ -1,0 +1,165 @@
+"""The MCP server as clients meet it: a process of its own, LlamaIndex's own MCP client, real pipes and real HTTP."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import qwen3_rag
+from llama_index.core.agent.workflow import FunctionAgent, ToolCallResult
+from llama_index.core.tools import FunctionTool
+from llama_index.llms.openai import OpenAI
+from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from qwen3_rag.mcp_server import fit
+
+SCRIPT = str(Path(sys.executable).parent / "qwen3-rag")
+QUESTIONS = [
+    ("What does an embedded database lock while it is open?", "milvus.md"),
+    ("What does BM25 count in a passage?", "retrieval.md"),
+    ("What is fine-tuning a poor way to store?", "rag.md"),
+]
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options for a database with the bundled knowledge base, filled through the command line."""
+    folder = tmp_path_factory.mktemp("mcp")
+    shutil.copytree(Path(qwen3_rag.__file__).parent / "knowledge", folder / "knowledge")
+    options = ["--uri", str(folder / "mcp.db"), "--embed-model", "tiny"]
+    subprocess.run([SCRIPT, "ingest", ".", "--quiet", *options], cwd=folder / "knowledge", check=True)
+    return options
+
+
+@contextlib.asynccontextmanager
+async def session_over_stdio(options: list[str], log: Path) -> AsyncIterator[ClientSession]:
+    parameters = StdioServerParameters(command=SCRIPT, args=["mcp", *options], env=dict(os.environ))
+    with log.open("w") as errors:
+        async with stdio_client(parameters, errlog=errors) as streams, ClientSession(*streams) as session:
+            await session.initialize()
+            yield session
+
+
+async def tools_of(session: Any) -> dict[str, FunctionTool]:
+    return {tool.metadata.get_name(): tool for tool in await McpToolSpec(session).to_tool_list_async()}
+
+
+def rows(output: Any) -> list[dict[str, Any]]:
+    return list(output.raw_output.structured_content["results"])
+
+
+async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Path) -> None:
+    """One server for all of this: it takes seconds to start."""
+    llm_options = ["--llm-base-url", str(llm.api_base)]
+    async with session_over_stdio([*options, *llm_options], tmp_path / "log") as session:
+        tools = await tools_of(session)
+        assert set(tools) == {"search", "ask", "list_sources"}
+        properties = tools["search"].metadata.get_parameters_dict()["properties"]
+        assert list(properties) == ["query", "top_n", "filters", "instruction"]
+        assert all(one["description"] for one in properties.values())
+
+        # 32 at once: each gets the answer to its own question.
+        asked = [QUESTIONS[i % 3] for i in range(32)]
+        found = await asyncio.gather(*(tools["search"].acall(query=question, top_n=2) for question, _ in asked))
+        assert [rows(one)[0]["source"] for one in found] == [source for _, source in asked]
+        assert json.loads(found[0].raw_output.content[0].text) == found[0].raw_output.structured_content
+
+        filtered = await tools["search"].acall(query=QUESTIONS[0][0], filters={"source": "rag.md"})
+        assert {row["source"] for row in rows(filtered)} == {"rag.md"}
+
+        answer = (await tools["ask"].acall(query=QUESTIONS[1][0])).raw_output.structured_content
+        assert answer["answer"].startswith("BM25 counts how often")
+        assert [one["source"] for one in answer["sources"] if one["cited"]] == ["retrieval.md"]
+
+        listed = (await tools["list_sources"].acall()).raw_output.structured_content
+        assert listed["total"] == 10
+        assert {one["source"] for one in listed["sources"]} >= {"milvus.md", "nihongo.md"}
+        few = (await tools["list_sources"].acall(prefix="r", limit=1)).raw_output.structured_content
+        assert [one["source"] for one in few["sources"]] == ["rag.md"]
+        assert "1 more" in few["note"]
+
+        for arguments, word in (({"query": " "}, "empty"), ({"query": "x", "top_n": 99}, "top_n"), ({}, "query")):
+            failed = await session.call_tool("search", arguments)
+            assert failed.is_error
+            assert word in failed.content[0].text
+            assert "Traceback" not in failed.content[0].text
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+async def test_an_agent_over_stdio_searches_for_the_plain_question(
+    options: list[str], llm: OpenAI, tmp_path: Path
+) -> None:
+    async with session_over_stdio(options, tmp_path / "log") as session:
+        agent = FunctionAgent(tools=[(await tools_of(session))["search"]], llm=llm)
+        for question, source in QUESTIONS:
+            handler = agent.run(question)
+            calls = [event async for event in handler.stream_events() if isinstance(event, ToolCallResult)]
+            assert [one.tool_kwargs for one in calls] == [{"query": question}]
+            assert rows(calls[0].tool_output)[0]["source"] == source
+            await handler
+
+
+@pytest.fixture
+def http_server(options: list[str], tmp_path: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([SCRIPT, "mcp", "--port", str(port), *options], stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
+                    break
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/mcp"
+        finally:
+            process.terminate()
+            process.wait(20)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+async def test_several_clients_share_one_lite_database_over_http(http_server: str, options: list[str]) -> None:
+    clients = [BasicMCPClient(http_server) for _ in range(4)]
+    searches = [(await tools_of(client))["search"] for client in clients]
+    asked = [QUESTIONS[i % 3] for i in range(32)]
+    found = await asyncio.gather(*(searches[i % 4].acall(query=asked[i][0]) for i in range(32)))
+    assert [rows(one)[0]["source"] for one in found] == [source for _, source in asked]
+    for client in clients:
+        await client.http_client.aclose()
+    second = await asyncio.to_thread(
+        subprocess.run, [SCRIPT, "mcp", *options], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert second.returncode == 4
+    assert "in use by another process" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_without_the_sdk_the_extra_is_named(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mcp.py").write_text("")  # an `mcp` without `mcp.server.mcpserver`, as the SDK's version 1
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([SCRIPT, "mcp", *options], capture_output=True, text=True, env=environment)
+    assert done.returncode == 4
+    assert "pip install 'llama-index-qwen3[mcp]'" in done.stderr
+
+
+def test_listings_are_bounded() -> None:
+    found = Counter({f"folder/{'x' * 100}/{i}.md": 1 for i in range(1_000)})
+    listed = fit(found, 1_000)
+    assert listed.total == 1_000
+    assert 10 < len(listed.sources) < 1_000
+    assert len(listed.model_dump_json()) <= 12_000
+    assert listed.note is not None
