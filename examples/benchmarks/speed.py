@@ -1,7 +1,7 @@
 """How fast the local engine is beside its peers: one table, then one JSON line.
 
     python examples/benchmarks/speed.py
-    python examples/benchmarks/speed.py --only rerank-10 embed-query --repeats 5
+    python examples/benchmarks/speed.py --only rerank-passages embed-query --repeats 5
     python examples/benchmarks/speed.py --vllm-embed-url http://127.0.0.1:8001 --vllm-rerank-url http://127.0.0.1:8002
 
 All methods read the same random-weight checkpoint of the official shape and the same texts, in the same dtype, each in
@@ -164,16 +164,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_options(parser, repeats=3)
     parser.add_argument("--only", nargs="+", choices=list(works()), default=list(works()), help="rows to measure")
+    parser.add_argument("--passages", type=int, default=10, help="FAQ passages of a call (10)")
+    parser.add_argument("--abstracts", type=int, default=100, help="abstracts of a call (100)")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="the first is the yardstick")
     parser.add_argument("--vllm-embed-url", help="a vLLM server with the embedding checkpoint")
     parser.add_argument("--vllm-rerank-url", help="a vLLM server with the reranker checkpoint")
     parser.add_argument("--same-process", action="store_true", help="no process per method, and no memory figures")
     options = finish_options(parser.parse_args())
+    sizes = (3, 6, 2) if options.quick else (options.passages, options.abstracts)
+    rows_of_work = works(*sizes)
     machine = describe(options)
     print(f"{heading(machine)}\ntexts: {source()}; {options.repeats} rounds", flush=True)
     rows: list[dict[str, Any]] = []
     for name in options.only:
-        work = works(options.quick)[name]
+        work = rows_of_work[name]
         rows += (measured := summarise(work, *measure(work, options)))
         print(show(work, measured), flush=True)
     print(f"\n{json_line(machine, rows, texts=source(), repeats=options.repeats)}")

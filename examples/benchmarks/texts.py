@@ -38,10 +38,8 @@ class Work:
     check: tuple[Job, ...]
 
 
-def works(quick: bool = False) -> dict[str, Work]:
-    """The rows of the table; `quick` is for trying a script out."""
-    few, many = (3, 6) if quick else (10, 100)
-    asked = 2 if quick else 8
+def works(few: int = 10, many: int = 100, asked: int = 8) -> dict[str, Work]:
+    """The rows of the table, with `few` FAQ passages, `many` abstracts and `asked` queries to embed in a round."""
 
     def rerank_passages(turn: int) -> list[Job]:
         return [Job(one_query("passages", turn), deal("passages", few, turn))]
@@ -55,24 +53,24 @@ def works(quick: bool = False) -> dict[str, Work]:
     def embed_query(turn: int) -> list[Job]:
         return [Job(one_query("abstracts", asked * turn + index)) for index in range(asked)]
 
-    checked = 2 if quick else 8
+    checked = min(many, 8)
     rows = [
         Work(
-            "rerank-10",
+            "rerank-passages",
             f"rerank {few} FAQ passages",
             "reranker",
             rerank_passages,
             tuple(rerank_passages(UNTIMED)),
         ),
         Work(
-            "rerank-100",
+            "rerank-abstracts",
             f"rerank {many} abstracts",
             "reranker",
             rerank_abstracts,
             (Job(one_query("abstracts", UNTIMED), deal("abstracts", checked, UNTIMED)),),
         ),
         Work(
-            "embed-100",
+            "embed-abstracts",
             f"embed {many} abstracts",
             "embedding",
             embed_abstracts,
