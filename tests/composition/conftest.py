@@ -225,7 +225,7 @@ def _threads_since(before: set[threading.Thread], lasting: Sequence[str]) -> lis
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 0.5).close()
