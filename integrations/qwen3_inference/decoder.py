@@ -7,7 +7,7 @@ Differences to the general forward of transformers, none of which changes the re
 - A prefix that all sequences share (a prompt, an instruction, a query) is computed once; its keys and values are
   put before each sequence's own.
 - Only the last position of a sequence is read, so the last layer computes attention output and MLP there alone.
-- Norms, rotary embedding and the final norm are computed in float32 from the stored values.
+- The residual stream, norms and rotary embedding are float32, so bfloat16 rounds inside a layer and not between them.
 
 Shapes: T tokens of all sequences together, N sequences, P prefix tokens, L tokens of one sequence, H query heads,
 K key-value heads, G = H / K, D head dimension.
@@ -119,7 +119,7 @@ class Qwen3Decoder:
 
     def _embed(self, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, list[int]]:
         ids = torch.tensor([token for sequence in sequences for token in sequence], device=self.device)
-        return self.embedding[ids], [len(sequence) for sequence in sequences]
+        return self.embedding[ids].float(), [len(sequence) for sequence in sequences]
 
     def _query_key_value(
         self, hidden: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor
@@ -143,11 +143,11 @@ class Qwen3Decoder:
         return attention_for(lengths, prefix.length if prefix else 0, self.device, self.dtype)
 
     def _add_attention(self, hidden: Tensor, context: Tensor, layer: LayerWeights) -> Tensor:
-        return hidden + F.linear(context, layer.out, layer.out_bias)
+        return hidden.add_(F.linear(context, layer.out, layer.out_bias))
 
     def _mlp(self, hidden: Tensor, layer: LayerWeights) -> Tensor:
         gate, up = F.linear(rms_norm(hidden, layer.mlp_norm, self.eps, self.dtype), layer.gate_up).chunk(2, dim=-1)
-        return hidden + F.linear(F.silu(gate).mul_(up), layer.down)
+        return hidden.add_(F.linear(F.silu(gate).mul_(up), layer.down))
 
     def _positions(self, lengths: list[int], prefix: KeyValues | None) -> tuple[Tensor, Tensor]:
         """cos and sin of every token's position, float32 (T, 1, D / 2): sequences start behind the prefix."""
@@ -188,9 +188,8 @@ class Qwen3Decoder:
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
-    """RMSNorm over the last dimension, computed in float32, returned as `dtype`."""
-    wide = x.to(torch.float32, copy=True)
-    return wide.mul_(_inverse_rms(wide, eps)).mul_(weight).to(dtype)
+    """RMSNorm of the float32 residual stream over the last dimension, returned as `dtype`."""
+    return (x * _inverse_rms(x, eps)).mul_(weight).to(dtype)
 
 
 def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, cos: Tensor, sin: Tensor) -> Tensor:
