@@ -36,7 +36,8 @@ def token_rows(table: np.ndarray, layout: Layout, tokenizer: Tokenizer) -> np.nd
     """Embedding rows of one common length, so that RMSNorm scales all tokens alike."""
     lengths = np.linalg.norm(table, axis=1)
     end = tokenizer.token_to_id(END)
-    lengths[end] = lengths.max() * np.exp(-1.9 * REACH)
+    # The colon of `Query:` stands after the marker and would count as the query's first word.
+    lengths[[end, tokenizer.token_to_id(":")]] = lengths.max() * np.exp(-1.9 * REACH)
     cos, sin, _ = angles(np.log(lengths + 1e-9), REACH)
     rows = np.zeros((len(table), layout.hidden))
     rows[:, : layout.width] = table / np.linalg.norm(table, axis=1, keepdims=True).clip(1e-9)

