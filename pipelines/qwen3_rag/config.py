@@ -159,9 +159,11 @@ class RagConfig(BaseSettings):
         if self.rerank_model != "same":
             return model_name(self.rerank_model, "Reranker")
         embedder = self.embedder_name
+        if embedder == "tiny":  # a name, also where a folder called so is at hand
+            return embedder
         path = Path(embedder).expanduser()
         if not path.is_dir():
-            if embedder == "tiny" or "Embedding" in embedder:
+            if "Embedding" in embedder:
                 return embedder.replace("Embedding", "Reranker")
         else:
             other = re.sub("(?i)embedding", lambda m: "Reranker" if m[0][0] == "E" else "reranker", path.name)

@@ -92,3 +92,9 @@ def test_a_local_pair_finds_its_sibling(tmp_path: Path) -> None:
     assert config.reranker_name == str(tmp_path / "My-Reranker")
     with pytest.raises(ConfigError, match="--rerank-model none"):
         _ = RagConfig(embed_model=str(tmp_path / "alone")).reranker_name
+
+
+def test_tiny_is_a_name_also_beside_a_folder_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert RagConfig(embed_model="tiny").reranker_name == "tiny"
