@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from qwen3_inference.checkpoint import DEFAULT_MAX_LENGTH, Checkpoint, local_folder, open_checkpoint, read_checkpoint
+from qwen3_inference.checkpoint import (
+    DEFAULT_MAX_LENGTH,
+    TINY,
+    Checkpoint,
+    local_folder,
+    open_checkpoint,
+    read_checkpoint,
+)
 from qwen3_inference.devices import check_dtype
 
 # Larger packs were not faster on the CPUs measured, and this bounds the activations: see examples/benchmarks/results.
@@ -39,6 +46,11 @@ class LocalSettings:
         """The checkpoint where it is a local folder, None where the hub has to be asked."""
         folder = local_folder(self.model, self.kind)
         return None if folder is None else read_checkpoint(self.model, folder)
+
+    @property
+    def effective_dtype(self) -> str:
+        """`dtype`, where "auto" is float32 for the bundled pair: it is small, and so answers alike on every machine."""
+        return "float32" if self.model == TINY and self.dtype == "auto" else self.dtype
 
     def open(self) -> Checkpoint:
         return open_checkpoint(self.model, self.kind, revision=self.revision, cache_folder=self.cache_folder)

@@ -74,7 +74,7 @@ class TorchEngine(Generic[Model]):
             device = resolve_device(self.settings.device)
             self._tokenizer = PromptTokenizer(checkpoint.folder)
             self._model = self._load_model(
-                checkpoint, self._tokenizer, device, resolve_dtype(self.settings.dtype, device)
+                checkpoint, self._tokenizer, device, resolve_dtype(self.settings.effective_dtype, device)
             )
         return self._tokenizer, self._model
 

@@ -175,3 +175,9 @@ def test_weights_load_at_the_first_use_and_once(embedding_folder, copy_of):
     engine.embed_documents(["a"])
     shutil.rmtree(folder)
     assert engine.embed_documents(["a"]).shape == (1, 32)
+
+
+def test_the_bundled_pair_is_computed_in_float32_unless_told_otherwise():
+    assert LocalSettings("tiny", "embedding").effective_dtype == "float32"
+    assert LocalSettings("tiny", "embedding", dtype="bfloat16").effective_dtype == "bfloat16"
+    assert LocalSettings("Qwen/Qwen3-Embedding-0.6B", "embedding").effective_dtype == "auto"
