@@ -8,11 +8,17 @@ os.environ.setdefault(
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.checkpoints import SHAPES, Shape, make_checkpoint
+
+# Core ships this vocabulary and finds it itself, but a spawned worker that unpickles a SentenceSplitter would download it.
+CORE = find_spec("llama_index.core")
+if CORE is not None and CORE.origin is not None:
+    os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(Path(CORE.origin).parent / "_static" / "tiktoken_cache"))
 
 SHARED_TOKENIZERS = Path(__file__).parents[2] / "shared" / "models"
 MakeFolder = Callable[..., Path]
