@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.checkpoints import SHAPES, Shape, make_checkpoint
 
-# Core ships this vocabulary and finds it itself, but a spawned worker that unpickles a SentenceSplitter would download it.
+# Core ships this vocabulary and finds it itself; a spawned worker that unpickles a SentenceSplitter would download it.
 CORE = find_spec("llama_index.core")
 if CORE is not None and CORE.origin is not None:
     os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(Path(CORE.origin).parent / "_static" / "tiktoken_cache"))

@@ -99,9 +99,7 @@ def rerank(reranker_folder):
 
 
 def test_a_query_engine_reranks_and_reports_the_probabilities(index, rerank, reranker_folder):
-    engine = index.as_query_engine(
-        similarity_top_k=4, node_postprocessors=[rerank], llm=Hypothesis()
-    )
+    engine = index.as_query_engine(similarity_top_k=4, node_postprocessors=[rerank], llm=Hypothesis())
     scores = sorted(reference.score(reranker_folder, "How is bread made?", TEXTS), reverse=True)[:2]
     for response in (engine.query("How is bread made?"), asyncio.run(engine.aquery("How is bread made?"))):
         np.testing.assert_allclose([found.score for found in response.source_nodes], scores, atol=PROBABILITY_TOLERANCE)
@@ -120,9 +118,7 @@ def test_one_instruction_reaches_both_stages_of_a_query_engine(index, rerank, re
 
 
 def test_the_reranker_judges_by_the_question_and_not_by_the_generated_document(index, rerank, reranker_folder):
-    engine = index.as_query_engine(
-        similarity_top_k=4, node_postprocessors=[rerank], llm=Hypothesis()
-    )
+    engine = index.as_query_engine(similarity_top_k=4, node_postprocessors=[rerank], llm=Hypothesis())
     hyde = GeneratedDocuments(HyDEQueryTransform(llm=Hypothesis()))
     response = TransformQueryEngine(engine, hyde).query("bread?")
     scores = sorted(reference.score(reranker_folder, "bread?", TEXTS), reverse=True)[:2]
