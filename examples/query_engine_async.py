@@ -2,7 +2,7 @@
 
 import asyncio
 
-from llama_index.core import Document
+from llama_index.core.schema import TextNode
 from llama_index.llms.openai import OpenAI
 from qwen3_rag import RagConfig, load_models, make_index, open_store
 
@@ -12,12 +12,10 @@ TEXTS = [
     "Tyres need air. A soft tyre wears out fast and makes the car drink more fuel.",
 ]
 llm = OpenAI("gpt-4o-mini", reuse_client=False)  # a client that is kept belongs to one event loop
-config = RagConfig(uri="./query_engine_async.db", embed_model="tiny")
-models = load_models(config)
+models = load_models(config := RagConfig(uri="./query_engine_async.db", embed_model="tiny"))
 store = open_store(config, models.identity, create=True)  # MilvusVectorStore's own async client belongs to one loop too
 index = make_index(store, models.embed)
-for text in TEXTS:
-    index.insert(Document(text=text))
+index.insert_nodes([TextNode(text=text) for text in TEXTS])
 engine = index.as_query_engine(llm=llm, similarity_top_k=3, node_postprocessors=[models.rerank])
 streaming = index.as_query_engine(llm=llm, similarity_top_k=3, node_postprocessors=[models.rerank], streaming=True)
 
