@@ -16,24 +16,24 @@ from typing import Any
 import pytest
 import qwen3_rag
 from llama_index.core.schema import TextNode
+from llama_index.core.storage.chat_store import sql as sql_chat_store
 from llama_index.embeddings.qwen3 import Qwen3Embedding
 from llama_index.llms.openai import OpenAI
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 from milvus_lite.server_manager import server_manager_instance
 from qwen3_rag import Models, RagConfig, RagVectorStore, load_models, open_store
 from qwen3_rag.ingestion import ingest
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from support.grounded_model import grounded
 from support.openai_server import OpenAIServer
 
 KNOWLEDGE = Path(qwen3_rag.__file__).parent / "knowledge"
-LASTING_THREADS = ("qwen3", "process_request_thread", "serve_forever", "_connection_worker_thread")
-"""Parts of the names of threads whose owners outlive a test: the models' workers, the scripted server, and the SQLite
-connection that the memory of LlamaIndex's chat engines opens and never closes."""
+LASTING_THREADS = ("qwen3", "process_request_thread", "serve_forever")
+"""Parts of the names of threads whose owners outlive a test: the models' workers, the scripted server."""
 # Milvus Lite logs a traceback for a call it does not know at every connection. pytest keeps the record, with it the
 # frames, and with them the threads of a server that is closed long since.
 logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
 OTHERS_WARNINGS = [
-    "ignore:<aiosqlite.core.Connection:ResourceWarning",  # the memory of LlamaIndex's chat engines
     # LlamaIndex's OpenAI client leaves its asynchronous HTTP clients open. (Milvus' connections are gRPC's.)
     "ignore:unclosed <socket:ResourceWarning",
     "ignore:unclosed transport:ResourceWarning",
@@ -163,6 +163,26 @@ def seen_instructions(
 
         monkeypatch.setattr(engine, method, spy)
     return seen
+
+
+@pytest.fixture(autouse=True)
+def chat_memories_closed(monkeypatch: pytest.MonkeyPatch, nothing_left_behind: None) -> Iterator[None]:
+    """Closes what LlamaIndex's chat engines do not: the SQLite connections of their memories, each with its thread.
+
+    Collected instead, a connection answers its last call on whatever loop is current, which may close first.
+    """
+    opened: list[AsyncEngine] = []
+
+    def recorded(*args: Any, **kwargs: Any) -> AsyncEngine:
+        opened.append(create_async_engine(*args, **kwargs))
+        return opened[-1]
+
+    monkeypatch.setattr(sql_chat_store, "create_async_engine", recorded)
+    yield
+    loop = asyncio.new_event_loop()
+    for engine in opened:
+        loop.run_until_complete(engine.dispose())
+    loop.close()
 
 
 @pytest.fixture(autouse=True)
