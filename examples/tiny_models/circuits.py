@@ -15,9 +15,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 ROPE_THETA = 1_000_000.0
+# Tokens that end the first sentence or the heading; what stands before them counts LEAD times.
+STOPS = (".", " .", "?", " ?", "!", " !", "。", "？", "！", "\n", ":\n")
+LEAD = 3.0
+MARKUP = ("#", " #")  # four of them before a heading would drown it
 
 
 @dataclass
@@ -95,6 +100,12 @@ class Head:
         """Carry one channel of the attended tokens into one channel of the reader."""
         self.value(dim, source, 1.0)
         self.write(target, dim, scale)
+
+
+def single_ids(tokenizer: Tokenizer, texts: tuple[str, ...]) -> list[int]:
+    """Ids of those texts that are one token."""
+    encoded = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+    return [ids[0] for ids in encoded if len(ids) == 1]
 
 
 def angles(logs: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, float]:

@@ -6,7 +6,8 @@ The token vectors are the embedder's, turned so that the first dimensions hold m
 
 1. flags: every token learns whether it stands in the query or in the document;
 2. match: a document token looks for its like among the query's tokens (the likeness of vectors decides) and among the
-   document's earlier tokens; the MLP makes the logarithm of match times novelty of the two;
+   document's earlier tokens; the MLP makes the logarithm of match times novelty of the two; a third head tells the
+   first sentence, which counts `lead` times, from the rest;
 3. pool: the last token adds up the document's matched weight against the query's whole weight (how much of the query is
    covered) and pools the document's vector; `<think>` pools the query's;
 4. compare: the last token divides its attention between `<think>` and `</think>` by the likeness of the two vectors.
@@ -23,16 +24,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from circuits import Head, Layout, angles, config, empty_model
+from circuits import MARKUP, STOPS, Head, Layout, angles, config, empty_model, single_ids
 from compile_embedder import read_table
 from tokenizers import Tokenizer
 from transformers import Qwen3ForCausalLM
 
-HIDDEN, HEADS, HEAD_DIM, MLP = 240, 2, 256, 16
+HIDDEN, HEADS, HEAD_DIM, MLP = 244, 3, 256, 16
 ROPE_THETA = 1e30  # leaves 107 of the 128 rotary pairs still within 8k positions
 STILL = 12  # the first pair in use; the fastest ones carry the least of the vectors
 NAMES = ("cos", "sin", "query", "document", "none", "query_mark", "document_mark", "last", "match", "new", "think",
-         "end_think", "gain", "covered", "alike", "bias", "blank")  # fmt: skip
+         "end_think", "gain", "covered", "alike", "bias", "blank", "stop", "first")  # fmt: skip
 REACH = 5.0  # the weights of the heaviest and the lightest token differ by up to e^(2 * REACH)
 BLOCK = 30.0  # nats that keep tokens of the wrong segment out
 SMALL = 0.2  # scale of features written beside a token's vector: the row's length must hardly change
@@ -56,11 +57,12 @@ LIGHT = (
 class Shape:
     """The numbers of the formula."""
 
-    sharp: float = 20.0  # nats a unit of likeness in the search for query tokens
-    threshold: float = 0.7  # likeness at which a match counts half
+    sharp: float = 30.0  # nats a unit of likeness in the search for query tokens
+    threshold: float = 0.4  # likeness at which a match counts half
     repeat_sharp: float = 30.0
     repeat: float = 3.0  # how much each earlier like lowers a token's novelty
-    power: float = 1.2  # exponent of the token weights
+    power: float = 1.4  # exponent of the token weights
+    lead: float = 1.5  # how much more the document's first sentence, often its heading, counts
     rest: float = 1.0  # coverage is half where matched weight is this share of the query's
     slope: float = 1.2  # nats a unit of cosine
     coverage: float = 20.0  # weights of the two features and the offset of the answer's log-odds
@@ -84,7 +86,7 @@ FLAG, PAD, CONTENT = DIMS[:8], DIMS[8], DIMS[9:]
 
 
 class Attention:
-    """One layer's two heads over one shared key and value; q_norm makes every query as long as `strength` asks."""
+    """One layer's heads over one shared key and value; q_norm makes every query as long as `strength` asks."""
 
     def __init__(self, model: Qwen3ForCausalLM, layer: int, layout: Layout) -> None:
         self.weights, self.layout = model.model.layers[layer].self_attn, layout
@@ -113,7 +115,8 @@ class Attention:
 
 def token_rows(table: np.ndarray, turn: np.ndarray, layout: Layout, tokenizer: Tokenizer, shape: Shape) -> np.ndarray:
     """Rows of squared length 3: vector, weight angle, flag. Light tokens have no vector and the least weight."""
-    light = [tokenizer.token_to_id(token) for token in LIGHT]
+    stops = single_ids(tokenizer, STOPS)
+    light = [*(tokenizer.token_to_id(token) for token in LIGHT), *stops, *single_ids(tokenizer, MARKUP)]
     lengths = np.linalg.norm(table, axis=1)
     lengths[light] = lengths.max() * np.exp(-2 * REACH)
     cos, sin, _ = angles(shape.power * np.log(lengths + 1e-9), REACH)
@@ -125,6 +128,7 @@ def token_rows(table: np.ndarray, turn: np.ndarray, layout: Layout, tokenizer: T
     rows[:, layout["none"]] = 1.0
     # A key's length is normalised away, so tokens without a vector need something else of its length.
     rows[light, layout["blank"]] = 1.0
+    rows[stops, layout["blank"]], rows[stops, layout["stop"]] = 0.0, 1.0
     marks = (("<query", "query_mark"), ("<document", "document_mark"), ("<think>", "think"), ("</think>", "end_think"))
     for token, name in marks:
         rows[tokenizer.token_to_id(token), [layout[name], layout["blank"]]] = 1.0, 0.0
@@ -165,6 +169,7 @@ def find_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     for dim, name in zip(range(5), ("query", "document", "none", "query_mark", "blank"), strict=True):
         attention.key(FLAG[dim], **{name: 1.0})
     attention.key(FLAG[4], document_mark=1.0, think=1.0, end_think=1.0)
+    attention.key(FLAG[5], stop=1.0)
     # The query's mark is the sink of both heads: it stands for "nothing alike".
     content(attention, 0, shape.sharp)
     attention.query(0, FLAG[0], document=BLOCK)
@@ -172,18 +177,26 @@ def find_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     content(attention, 1, shape.repeat_sharp)
     attention.query(1, FLAG[1], document=BLOCK)
     attention.query(1, FLAG[3], document=BLOCK + shape.repeat_sharp)
+    # Document tokens before outsiders, the document's stops before all.
+    attention.query(2, FLAG[1], document=2 * BLOCK)
+    attention.query(2, FLAG[5], document=BLOCK)
     lengths = [
         np.hypot.reduce([shape.sharp, BLOCK, shape.sharp * shape.threshold]),
         np.hypot.reduce([shape.repeat_sharp, BLOCK, BLOCK + shape.repeat_sharp]),
+        np.hypot(2 * BLOCK, BLOCK),
     ]
     longest = max(lengths)
-    for head, length in enumerate(lengths):  # one strength serves both heads: pad the shorter query
+    for head, length in enumerate(lengths):  # one strength serves all heads: pad the shorter queries
         attention.query(head, PAD, document=np.sqrt(longest**2 - length**2))
     attention.strength(longest, np.sqrt(2))
     attention.value(0, query=1.0, query_mark=-1.0)
     attention.value(1, query_mark=1.0)
     attention.write(0, "match", 0, SMALL / norm_of(3))
     attention.write(1, "new", 1, SMALL / norm_of(3))
+    # A newline's values are next to nothing (its row is long), so what is carried is the absence of a stop.
+    attention.value(2, document=1.0, stop=-1.0)
+    attention.write(2, "first", 2, 1 / norm_of(3))
+    attention.write(2, "document", 2, -1 / norm_of(3))
 
 
 def log_gain(match: np.ndarray, new: np.ndarray, shape: Shape) -> np.ndarray:
@@ -214,15 +227,16 @@ def weigh_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None
     mlp = model.model.layers[1].mlp
     for unit, ((name, start, steep), weight) in enumerate(zip(hinges, weights, strict=True)):
         mlp.gate_proj.weight.data[unit, layout[name]] = steep / SMALL / norm_of(3)
-        mlp.gate_proj.weight.data[unit, layout["document"]] = -steep * start / norm_of(3)
-        mlp.up_proj.weight.data[unit, layout["document"]] = 1 / norm_of(3)
+        for part in ("document", "first"):
+            mlp.gate_proj.weight.data[unit, layout[part]] = -steep * start / norm_of(3)
+            mlp.up_proj.weight.data[unit, layout[part]] = 1 / norm_of(3)
         mlp.down_proj.weight.data[layout["gain"], unit] = weight
 
 
 def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     """Layer 3: coverage into the last token's `covered`, pooled vectors into the vector channels."""
     attention = Attention(model, 2, layout)
-    names = ("cos", "sin", "query", "document", "none", "query_mark", "gain")
+    names = ("cos", "sin", "query", "document", "none", "query_mark", "gain", "first")
     for index, name in enumerate(names):
         attention.key(FLAG[index], **{name: 1.0})
     # Head 0 at the last token: matched document tokens against all query tokens.
@@ -230,17 +244,21 @@ def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     attention.query(0, FLAG[2], last=BLOCK + np.log(shape.rest))
     attention.query(0, FLAG[3], last=BLOCK)
     attention.query(0, FLAG[6], last=DEEP / GAIN)
+    attention.query(0, FLAG[7], last=BLOCK + np.log(shape.lead))
     # Head 1: the last token pools the document, `<think>` the query; `</think>` rests on the query's mark.
     attention.query(1, FLAG[0], last=REACH, think=REACH)
     attention.query(1, FLAG[3], last=BLOCK)
+    attention.query(1, FLAG[7], last=BLOCK + np.log(shape.lead))
     attention.query(1, FLAG[2], think=BLOCK)
     attention.query(1, FLAG[5], end_think=BLOCK)
-    lengths = [np.hypot.reduce([REACH, BLOCK + np.log(shape.rest), BLOCK, DEEP / GAIN]), np.hypot(REACH, BLOCK)]
-    pad = np.sqrt(lengths[0] ** 2 - lengths[1] ** 2)
-    attention.query(1, PAD, last=pad, think=pad)
-    attention.strength(lengths[0], np.sqrt(2))
+    lead = BLOCK + np.log(shape.lead)
+    length = np.hypot.reduce([REACH, BLOCK + np.log(shape.rest), BLOCK, DEEP / GAIN, lead])
+    attention.query(
+        1, PAD, last=np.sqrt(length**2 - REACH**2 - BLOCK**2 - lead**2), think=np.sqrt(length**2 - REACH**2 - BLOCK**2)
+    )
+    attention.strength(length, np.sqrt(2))
     spare = HEAD_DIM - 1
-    attention.value(spare, document=1.0)
+    attention.value(spare, document=1.0, first=1.0)
     attention.write(0, "covered", spare, 1 / norm_of(3))
     for channel in range(layout.width):
         attention.shared.value(channel, channel, 1.0)
@@ -254,7 +272,7 @@ def compare(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     # A common key part keeps all other tokens out; it is long, so that both keys have nearly one length.
     common, document, steady = 30.0, 2.0, 6.0
     attention.key(FLAG[0], think=common, end_think=common)
-    attention.key(FLAG[1], query=3.0, document=3.0, none=3.0)
+    attention.key(FLAG[1], query=3.0, document=3.0, first=3.0, none=3.0)
     content(attention, 0, 1.0)
     attention.query(0, FLAG[0], last=steady / 100)
     attention.query(1, FLAG[0], last=steady / 100)

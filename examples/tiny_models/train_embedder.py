@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from batches import Bag, Data
+from compile_embedder import read_table
 from torch import nn
 from torch.nn import functional as F
 
@@ -77,13 +78,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work-dir", type=Path, default=Path("tiny_work"))
     parser.add_argument("--name", default="bag")
-    parser.add_argument("--dim", type=int, default=248)
+    parser.add_argument("--dim", type=int, default=245)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--lr", type=float, default=0.01)
-    parser.add_argument("--pair-weight", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--lesson-weight", type=float, default=1.0, help="0 trains on pairs alone")
+    parser.add_argument("--pair-weight", type=float, default=1.0, help="0 trains on the teacher's lessons alone")
     parser.add_argument("--threads", type=int, default=2, help="1 on a machine that others keep busy")
-    parser.add_argument("--init", type=Path, help="start from another run's checkpoint")
+    parser.add_argument("--init", nargs="+", default=[], help="start from the mean of these runs")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
@@ -100,10 +103,10 @@ def main() -> None:
         optimizer.load_state_dict(saved["optimizer"])
         start = saved["step"]
     elif args.init:
-        model.load_state_dict(torch.load(args.init)["model"])
+        model.table.data.copy_(torch.from_numpy(read_table(args.work_dir, args.init)))
     began, seen = time.time(), torch.zeros(2)
     for step in range(start, args.steps):
-        rng = np.random.default_rng((5, step))
+        rng = np.random.default_rng((args.seed, step))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr)
         a, b, teacher = data.lesson_batch(rng, args.batch)
@@ -111,7 +114,7 @@ def main() -> None:
         a, b, rows = data.pair_batch(rng, args.batch)
         paired = pair_loss(model(a), model(b), rows)
         optimizer.zero_grad()
-        (taught + args.pair_weight * paired).backward()
+        (args.lesson_weight * taught + args.pair_weight * paired).backward()
         optimizer.step()
         seen = 0.98 * seen + 0.02 * torch.stack([taught.detach(), paired.detach()])
         if (step + 1) % 100 == 0:
