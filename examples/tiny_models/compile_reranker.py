@@ -63,7 +63,7 @@ class Shape:
     repeat: float = 3.0  # how much each earlier like lowers a token's novelty
     power: float = 1.4  # exponent of the token weights
     lead: float = 1.5  # how much more the document's first sentence, often its heading, counts
-    rest: float = 1.0  # coverage is half where matched weight is this share of the query's
+    rest: float = 2.5  # coverage is half where matched weight is this share of the query's
     slope: float = 1.2  # nats a unit of cosine
     coverage: float = 20.0  # weights of the two features and the offset of the answer's log-odds
     likeness: float = 30.0
