@@ -37,7 +37,7 @@ def token_rows(table: np.ndarray, layout: Layout, tokenizer: Tokenizer) -> np.nd
     """Embedding rows of one common length, so that RMSNorm scales all tokens alike."""
     lengths = np.linalg.norm(table, axis=1)
     stops = single_ids(tokenizer, STOPS)
-    # A stop is never of the first sentence; after `Query:`, where all counts alike, it must not gain by that.
+    # A stop is never of the first sentence, except after `Query:`, where all counts alike; it weighs little in both.
     lengths[stops] /= 10
     end = tokenizer.token_to_id(END)
     # The colon of `Query:` stands after the marker and would count as the query's first word.
@@ -92,9 +92,9 @@ def pool(model: Qwen3ForCausalLM, layout: Layout) -> None:
     """Layer 2: the end token takes the weighted mean of the semantic channels, one slice a head."""
     layer = model.model.layers[1]
     each = -(-layout.width // HEADS)
+    weights = {"cos": REACH, "sin": 0.0, "after": MARKED, "before": 0.0, "first": np.log(LEAD), "later": 0.0}
     for index in range(HEADS):
         head = Head(layer, index, HEAD_DIM)
-        weights = {"cos": REACH, "sin": 0.0, "after": MARKED, "before": 0.0, "first": np.log(LEAD), "later": 0.0}
         for rank, (name, weight) in enumerate(weights.items()):
             head.query(head.slow(rank), layout["end"], weight)
             head.key(head.slow(rank), layout[name], 1.0)

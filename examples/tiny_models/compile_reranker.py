@@ -170,7 +170,7 @@ def find_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
         attention.key(FLAG[dim], **{name: 1.0})
     attention.key(FLAG[4], document_mark=1.0, think=1.0, end_think=1.0)
     attention.key(FLAG[5], stop=1.0)
-    # The query's mark is the sink of both heads: it stands for "nothing alike".
+    # The query's mark is the sink of the first two heads: it stands for "nothing alike".
     content(attention, 0, shape.sharp)
     attention.query(0, FLAG[0], document=BLOCK)
     attention.query(0, FLAG[3], document=shape.sharp * shape.threshold)
@@ -239,23 +239,22 @@ def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     names = ("cos", "sin", "query", "document", "none", "query_mark", "gain", "first")
     for index, name in enumerate(names):
         attention.key(FLAG[index], **{name: 1.0})
+    rest, lead = BLOCK + np.log(shape.rest), BLOCK + np.log(shape.lead)
     # Head 0 at the last token: matched document tokens against all query tokens.
     attention.query(0, FLAG[0], last=REACH)
-    attention.query(0, FLAG[2], last=BLOCK + np.log(shape.rest))
+    attention.query(0, FLAG[2], last=rest)
     attention.query(0, FLAG[3], last=BLOCK)
     attention.query(0, FLAG[6], last=DEEP / GAIN)
-    attention.query(0, FLAG[7], last=BLOCK + np.log(shape.lead))
+    attention.query(0, FLAG[7], last=lead)
     # Head 1: the last token pools the document, `<think>` the query; `</think>` rests on the query's mark.
     attention.query(1, FLAG[0], last=REACH, think=REACH)
     attention.query(1, FLAG[3], last=BLOCK)
-    attention.query(1, FLAG[7], last=BLOCK + np.log(shape.lead))
+    attention.query(1, FLAG[7], last=lead)
     attention.query(1, FLAG[2], think=BLOCK)
     attention.query(1, FLAG[5], end_think=BLOCK)
-    lead = BLOCK + np.log(shape.lead)
-    length = np.hypot.reduce([REACH, BLOCK + np.log(shape.rest), BLOCK, DEEP / GAIN, lead])
-    attention.query(
-        1, PAD, last=np.sqrt(length**2 - REACH**2 - BLOCK**2 - lead**2), think=np.sqrt(length**2 - REACH**2 - BLOCK**2)
-    )
+    length = np.hypot.reduce([REACH, rest, BLOCK, DEEP / GAIN, lead])
+    pad = length**2 - REACH**2 - BLOCK**2
+    attention.query(1, PAD, last=np.sqrt(pad - lead**2), think=np.sqrt(pad))
     attention.strength(length, np.sqrt(2))
     spare = HEAD_DIM - 1
     attention.value(spare, document=1.0, first=1.0)
