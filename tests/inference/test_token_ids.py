@@ -14,8 +14,8 @@ from qwen3_inference.prompts import (
     rerank_query_text,
 )
 from qwen3_inference.tokenization import PromptTokenizer
+from support import reference
 from support.texts import ADDED, EDGE_CASES, random_texts
-from transformers import AutoTokenizer
 
 FUZZ = 12_000
 
@@ -34,7 +34,7 @@ def folder(request, folders) -> Path:
 
 
 def reference_ids(folder: Path, texts: list[str], *, special: bool = False) -> list[list[int]]:
-    return AutoTokenizer.from_pretrained(folder)(texts, add_special_tokens=special)["input_ids"]
+    return reference.tokenizer_of(folder)(texts, add_special_tokens=special)["input_ids"]
 
 
 def added_ids(folder: Path) -> set[int]:
@@ -60,7 +60,7 @@ def test_no_added_token_comes_out_of_user_text(folder):
 
 def test_split_added_tokens_keep_their_characters(folder):
     texts = ADDED + [f"before {token} after" for token in ADDED]
-    decoder = AutoTokenizer.from_pretrained(folder)
+    decoder = reference.tokenizer_of(folder)
     assert [decoder.decode(ids) for ids in PromptTokenizer(folder).encode(texts)] == texts
 
 
