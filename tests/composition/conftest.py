@@ -4,9 +4,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -72,30 +69,11 @@ def llm(language_model: OpenAIServer) -> OpenAI:
     return OpenAI("gpt-4o-mini", api_base=language_model.url, api_key="none", reuse_client=False, max_retries=0)
 
 
-@pytest.fixture(scope="session")
-def lite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of Milvus Lite's own gRPC server, a process of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("server")
-    command = ["server", "--data-dir", str(folder / "served.db"), "--host", "127.0.0.1", "--port", str(port)]
-    script = Path(sys.executable).parent / "milvus-lite"
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([str(script), *command], stdout=log, stderr=log)
-    try:
-        _wait_for(port, process, folder / "log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 @pytest.fixture(scope="session", params=["lite", "server"])
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Both kinds of Milvus that run here: in this process, and behind gRPC."""
     if request.param == "server":
-        return str(request.getfixturevalue("lite_server"))
+        return str(request.getfixturevalue("milvus_server"))
     return str(tmp_path_factory.mktemp("lite") / "knowledge.db")
 
 
@@ -244,14 +222,3 @@ def _threads_since(before: set[threading.Thread], lasting: Sequence[str]) -> lis
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.05)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.5).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"milvus-lite server did not start: {log.read_text()[-2000:]}")

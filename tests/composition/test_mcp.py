@@ -5,10 +5,8 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -23,6 +21,7 @@ from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from qwen3_rag.mcp_server import fit
+from support.milvus_server import reserved_port, wait_for
 
 SCRIPT = str(Path(sys.executable).parent / "qwen3-rag")
 QUESTIONS = [
@@ -112,19 +111,10 @@ async def test_an_agent_over_stdio_searches_for_the_plain_question(
 
 @pytest.fixture
 def http_server(options: list[str], tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (tmp_path / "log").open("w") as log:
+    with reserved_port() as port, (tmp_path / "log").open("w") as log:
         process = subprocess.Popen([SCRIPT, "mcp", "--port", str(port), *options], stdout=log, stderr=log)
         try:
-            deadline = time.monotonic() + 60
-            while True:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
-                    break
-                assert process.poll() is None, (tmp_path / "log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            wait_for(port, process, tmp_path / "log")
             yield f"http://127.0.0.1:{port}/mcp"
         finally:
             process.terminate()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pymilvus.client import grpc_handler
 from qwen3_rag.config import RagConfig
 from qwen3_rag.store import RagVectorStore, open_store, release_lite
 from support.checkpoints import make_checkpoint
@@ -33,29 +32,13 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(work)
 
 
-@pytest.fixture(scope="session")
-def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Milvus gRPC server of its own process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("server")
-    command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(folder / "data")]
-    process = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        else:
-            pytest.fail("the Milvus server did not start")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
+@pytest.fixture(scope="session", autouse=True)
+def _quick_polls() -> Iterator[None]:
+    """pymilvus waits half a second before it asks whether an index is made; here it is at once, many hundred times."""
+    hurried = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: time.sleep(min(seconds, 0.01))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grpc_handler, "time", hurried)
+        yield
 
 
 @pytest.fixture(params=["lite", "server"])
