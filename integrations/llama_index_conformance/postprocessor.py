@@ -11,6 +11,7 @@ from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRan
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
 
+from llama_index_conformance.nodes import QUERY, TEXTS, UnreadableNode, make_nodes, scores_by_id, snapshot
 from llama_index_conformance.outcome import ConformanceError, require
 from llama_index_conformance.recording import recording
 from llama_index_conformance.shared import (
@@ -22,79 +23,35 @@ from llama_index_conformance.shared import (
 )
 from llama_index_conformance.subjects import PostprocessorSubject, Probe
 
-QUERY = "How is bread baked?"
-TEXTS = [
-    "Tyres need air.",
-    "Bread is baked from dough.",
-    "",
-    "A vector database stores embeddings and finds the nearest ones. " * 6,
-    "Paris is the capital of France.",
-    "日本語のテキスト",
-    "Knead, wait, bake.",
-]
-
-
-class _UnreadableNode(TextNode):
-    """A node whose text cannot be had, as one whose storage is gone."""
-
-    def get_content(self, metadata_mode: MetadataMode = MetadataMode.NONE) -> str:
-        raise OSError("the text of this node cannot be read")
-
-
-def _nodes(texts: Sequence[str] = TEXTS) -> list[NodeWithScore]:
-    return [
-        NodeWithScore(node=TextNode(text=text, id_=str(i), metadata={"source": f"file{i}"}), score=1 - i / 1000)
-        for i, text in enumerate(texts)
-    ]
-
-
-def _snapshot(nodes: Sequence[NodeWithScore]) -> list[tuple[Any, ...]]:
-    """What a caller sees of its nodes."""
-    return [
-        (
-            id(found.node),
-            found.score,
-            dict(found.node.metadata),
-            list(found.node.excluded_embed_metadata_keys),
-            list(found.node.excluded_llm_metadata_keys),
-            found.node.get_content(),
-        )
-        for found in nodes
-    ]
-
-
-def _scores(result: Sequence[NodeWithScore]) -> dict[str, float]:
-    return {found.node.node_id: float(found.score or 0.0) for found in result}
-
 
 def the_callers_nodes_and_metadata_are_not_changed(subject: PostprocessorSubject) -> None:
-    nodes = _nodes()
-    before = _snapshot(nodes)
+    nodes = make_nodes()
+    before = snapshot(nodes)
     for call in _calls(subject.make(), nodes).values():
         call()
-        require(_snapshot(nodes) == before, "the caller's list, nodes, metadata or scores were changed")
+        require(snapshot(nodes) == before, "the caller's list, nodes, metadata or scores were changed")
 
 
 def changing_a_returned_score_leaves_the_callers_alone(subject: PostprocessorSubject) -> None:
-    nodes = _nodes()
+    nodes = make_nodes()
     given = {id(found) for found in nodes}
     result = subject.make().postprocess_nodes(nodes, query_str=QUERY)
     require(not any(id(found) in given for found in result), "returned NodeWithScore objects are the caller's own")
 
 
 def scores_are_python_floats(subject: PostprocessorSubject) -> None:
-    kinds = {type(found.score) for found in subject.make().postprocess_nodes(_nodes(), query_str=QUERY)}
+    kinds = {type(found.score) for found in subject.make().postprocess_nodes(make_nodes(), query_str=QUERY)}
     require(kinds == {float}, f"scores are {kinds}: JSON and stores need Python floats")
 
 
 def the_best_comes_first(subject: PostprocessorSubject) -> None:
-    scores = [found.score or 0.0 for found in subject.make().postprocess_nodes(_nodes(), query_str=QUERY)]
+    scores = [found.score or 0.0 for found in subject.make().postprocess_nodes(make_nodes(), query_str=QUERY)]
     require(len(scores) == len(TEXTS), f"{len(scores)} of {len(TEXTS)} nodes came back; the subject must keep 8")
     require(scores == sorted(scores, reverse=True), f"scores are not descending: {scores}")
 
 
 def permuting_the_nodes_changes_no_score(subject: PostprocessorSubject) -> None:
-    model, nodes = subject.make(), _nodes()
+    model, nodes = subject.make(), make_nodes()
     shuffled = random.Random(5).sample(nodes, len(nodes))  # noqa: S311 (no security here)
     first, second = (model.postprocess_nodes(given, query_str=QUERY) for given in (nodes, shuffled))
     _require_same(first, second, subject, "another order of the nodes gives other scores")
@@ -108,7 +65,7 @@ def equal_scores_keep_the_given_order(subject: PostprocessorSubject) -> None:
 
 def reranking_a_result_again_gives_the_same_scores(subject: PostprocessorSubject) -> None:
     model = subject.make()
-    result = model.postprocess_nodes(_nodes(), query_str=QUERY)
+    result = model.postprocess_nodes(make_nodes(), query_str=QUERY)
     # Kept apart: a model that writes into what it is given would change the first scores, too.
     first = [NodeWithScore(node=found.node, score=float(found.score or 0.0)) for found in result]
     second = model.postprocess_nodes(result, query_str=QUERY)
@@ -116,7 +73,7 @@ def reranking_a_result_again_gives_the_same_scores(subject: PostprocessorSubject
 
 
 def a_result_shows_llms_and_embedders_no_bookkeeping(subject: PostprocessorSubject) -> None:
-    nodes = _nodes()
+    nodes = make_nodes()
     for mode in (MetadataMode.EMBED, MetadataMode.LLM):
         before = {found.node.node_id: found.node.get_content(mode) for found in nodes}
         for found in subject.make().postprocess_nodes(nodes, query_str=QUERY):
@@ -132,8 +89,8 @@ def no_nodes_give_no_nodes(subject: PostprocessorSubject) -> None:
 def a_missing_query_is_a_value_error(subject: PostprocessorSubject) -> None:
     model = subject.make()
     calls: dict[str, Callable[[], Any]] = {
-        "postprocess_nodes": lambda: model.postprocess_nodes(_nodes()),
-        "apostprocess_nodes": lambda: asyncio.run(model.apostprocess_nodes(_nodes())),
+        "postprocess_nodes": lambda: model.postprocess_nodes(make_nodes()),
+        "apostprocess_nodes": lambda: asyncio.run(model.apostprocess_nodes(make_nodes())),
     }
     for name, call in calls.items():
         try:
@@ -147,7 +104,7 @@ def a_missing_query_is_a_value_error(subject: PostprocessorSubject) -> None:
 
 def events_are_paired_on_success(subject: PostprocessorSubject) -> None:
     model = subject.make()
-    for name, call in _calls(model, _nodes()).items():
+    for name, call in _calls(model, make_nodes()).items():
         with recording(model, CBEventType.RERANKING) as record:
             result = call()
         require(bool(record.of(ReRankStartEvent)), f"{name} reports no ReRankStartEvent")
@@ -167,7 +124,7 @@ def events_are_paired_on_empty_input(subject: PostprocessorSubject) -> None:
 
 def events_are_paired_on_failure(subject: PostprocessorSubject) -> None:
     model = subject.make()
-    for name, call in _calls(model, [NodeWithScore(node=_UnreadableNode(text="x"), score=0.1)]).items():
+    for name, call in _calls(model, [NodeWithScore(node=UnreadableNode(text="x"), score=0.1)]).items():
         with recording(model, CBEventType.RERANKING) as record, contextlib.suppress(Exception):
             call()
         record.require_pairs(ReRankStartEvent, ReRankEndEvent, f"{name} that fails")
@@ -177,7 +134,7 @@ def no_secret_is_recorded(subject: PostprocessorSubject) -> None:
     model = subject.make()
     require_no_secret("to_dict()", model.to_dict())
     with recording(model, CBEventType.RERANKING) as record:
-        model.postprocess_nodes(_nodes(), query_str=QUERY)
+        model.postprocess_nodes(make_nodes(), query_str=QUERY)
     require_no_secret("the callback's payload", [payload for _, payload in record.started])
 
 
@@ -195,25 +152,27 @@ def a_deep_copy_keeps_the_scores(subject: PostprocessorSubject) -> None:
 
 def async_calls_give_the_scores_of_sync_calls(subject: PostprocessorSubject) -> None:
     model = subject.make()
-    expected = model.postprocess_nodes(_nodes(), query_str=QUERY)
+    expected = model.postprocess_nodes(make_nodes(), query_str=QUERY)
     for _ in range(2):  # two event loops: nothing may be bound to the first
-        _require_same(asyncio.run(model.apostprocess_nodes(_nodes(), query_str=QUERY)), expected, subject)
+        _require_same(asyncio.run(model.apostprocess_nodes(make_nodes(), query_str=QUERY)), expected, subject)
 
 
 def concurrent_calls_give_the_scores_of_sequential_ones(subject: PostprocessorSubject) -> None:
     model, queries = subject.make(), [f"question {i}" for i in range(12)]
 
     async def ask() -> list[list[NodeWithScore]]:
-        return list(await asyncio.gather(*(model.apostprocess_nodes(_nodes(), query_str=query) for query in queries)))
+        return list(
+            await asyncio.gather(*(model.apostprocess_nodes(make_nodes(), query_str=query) for query in queries))
+        )
 
     for query, found in zip(queries, asyncio.run(ask()), strict=True):
-        _require_same(found, model.postprocess_nodes(_nodes(), query_str=query), subject)
+        _require_same(found, model.postprocess_nodes(make_nodes(), query_str=query), subject)
 
 
 def async_calls_leave_the_loop_free(subject: PostprocessorSubject) -> None:
     model = subject.make()
-    model.postprocess_nodes(_nodes(), query_str=QUERY)
-    nodes = _nodes([f"{i} vector databases store embeddings " * 8 for i in range(2048)])
+    model.postprocess_nodes(make_nodes(), query_str=QUERY)
+    nodes = make_nodes([f"{i} vector databases store embeddings " * 8 for i in range(2048)])
     require_free_loop(lambda size: model.apostprocess_nodes(nodes[:size], query_str=QUERY))
 
 
@@ -222,8 +181,8 @@ def concurrent_calls_never_overlap_on_the_model(subject: PostprocessorSubject) -
     model = subject.probed(probe)
 
     async def ask() -> None:
-        calls = (model.apostprocess_nodes(_nodes(), query_str=f"q{i}") for i in range(8))
-        threads = (asyncio.to_thread(model.postprocess_nodes, _nodes(), QueryBundle(QUERY)) for _ in range(4))
+        calls = (model.apostprocess_nodes(make_nodes(), query_str=f"q{i}") for i in range(8))
+        threads = (asyncio.to_thread(model.postprocess_nodes, make_nodes(), QueryBundle(QUERY)) for _ in range(4))
         await asyncio.gather(*calls, *threads)
 
     asyncio.run(ask())
@@ -267,8 +226,8 @@ def _require_round_trip(
     subject: PostprocessorSubject, rebuild: Callable[[BaseNodePostprocessor], BaseNodePostprocessor]
 ) -> None:
     model = subject.make()
-    before = model.postprocess_nodes(_nodes(), query_str=QUERY)  # loaded, so weights could travel
-    _require_same(rebuild(model).postprocess_nodes(_nodes(), query_str=QUERY), before, subject)
+    before = model.postprocess_nodes(make_nodes(), query_str=QUERY)  # loaded, so weights could travel
+    _require_same(rebuild(model).postprocess_nodes(make_nodes(), query_str=QUERY), before, subject)
 
 
 def _require_same(
@@ -277,7 +236,7 @@ def _require_same(
     subject: PostprocessorSubject,
     what: str = "scores of the same nodes differ",
 ) -> None:
-    ours, theirs = _scores(left), _scores(right)
+    ours, theirs = scores_by_id(left), scores_by_id(right)
     require(ours.keys() == theirs.keys(), f"{what}: nodes {sorted(ours)} on one side, {sorted(theirs)} on the other")
     apart = max((abs(ours[name] - theirs[name]) for name in ours), default=0.0)
     require(apart <= subject.tolerance, f"{what}: {apart:.1e} apart, over {subject.tolerance}")

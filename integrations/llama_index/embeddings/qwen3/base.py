@@ -1,17 +1,16 @@
 """`Qwen3Embedding`: LlamaIndex's embedding interface on a Qwen3 embedding engine. No tensor code here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
+from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.storage.kvstore.types import BaseKVStore
 from llama_index.embeddings.qwen3.cache import aembed_with_cache, embed_with_cache
-from llama_index.embeddings.qwen3.generated import DocumentText
-from llama_index.embeddings.qwen3.reporting import progress_bar, reported
+from llama_index.embeddings.qwen3.interface import QUERY, RoleEmbedding
+from llama_index.embeddings.qwen3.reporting import reported
 from qwen3_inference import EmbeddingEngine, LocalSettings, Progress, TorchEmbeddingEngine
 from qwen3_inference.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
 from qwen3_inference.engines import Vectors, check_picklable
@@ -21,12 +20,11 @@ from qwen3_inference.settings import DEFAULT_MAX_BATCH_TOKENS
 from qwen3_inference.tokenization import check_texts
 
 DEFAULT_MODEL = "Qwen/Qwen3-Embedding-0.6B"
-QUERY, DOCUMENT = "query", "document"
 # Core slices texts by this count before the engine sees them. The engine batches by tokens, so give it the most.
 LARGEST_BATCH = 2048
 
 
-class Qwen3Embedding(BaseEmbedding):
+class Qwen3Embedding(RoleEmbedding):
     """Embeds with Qwen3-Embedding: queries with their instruction, documents bare, last-token pooling, unit vectors.
 
     Weights load at the first use. Safe to share between threads and event loops: one forward runs at a time, and the
@@ -61,7 +59,6 @@ class Qwen3Embedding(BaseEmbedding):
     (64, 64)
     """
 
-    query_instruction: str | None = Field(default=None, description="Task given with queries; None: the default.")
     dimensions: int | None = Field(default=None, description="Length of the vectors; None: the model's own.")
     max_length: int = Field(default=DEFAULT_MAX_LENGTH, description="Tokens of a text.")
     device: str | None = Field(default=None, description="Torch device; None: the best one.")
@@ -127,76 +124,9 @@ class Qwen3Embedding(BaseEmbedding):
     def class_name(cls) -> str:
         return "Qwen3Embedding"
 
-    def get_query_embedding(self, query: str) -> Embedding:
-        """The vector of a query, with the instruction; of a `DocumentText`, bare."""
-        return self._embed([query], _role(query))[0]
-
-    async def aget_query_embedding(self, query: str) -> Embedding:
-        """The same without blocking the event loop."""
-        return (await self._aembed([query], _role(query)))[0]
-
-    def get_agg_embedding_from_queries(
-        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
-    ) -> Embedding:
-        """One unit vector for several texts: the normalised mean, or what `agg_fn` makes of the vectors."""
-        return _aggregate([self.get_query_embedding(query) for query in queries], agg_fn)
-
-    async def aget_agg_embedding_from_queries(
-        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
-    ) -> Embedding:
-        """The same without blocking the event loop."""
-        return _aggregate([await self.aget_query_embedding(query) for query in queries], agg_fn)
-
-    def get_text_embedding(self, text: str) -> Embedding:
-        """The vector of a document."""
-        return self._embed([text], DOCUMENT)[0]
-
-    async def aget_text_embedding(self, text: str) -> Embedding:
-        """The same without blocking the event loop."""
-        return (await self._aembed([text], DOCUMENT))[0]
-
-    def get_text_embedding_batch(self, texts: list[str], show_progress: bool = False, **kwargs: Any) -> list[Embedding]:
-        """The vectors of documents, in order; `embed_batch_size` texts an event."""
-        with progress_bar(len(texts), show_progress) as progress:
-            return [vector for batch in self._batches(texts) for vector in self._embed(batch, DOCUMENT, progress)]
-
-    async def aget_text_embedding_batch(
-        self, texts: list[str], show_progress: bool = False, **kwargs: Any
-    ) -> list[Embedding]:
-        """The same without blocking the event loop; batches run one after another on the one model."""
-        with progress_bar(len(texts), show_progress) as progress:
-            return [
-                vector for batch in self._batches(texts) for vector in await self._aembed(batch, DOCUMENT, progress)
-            ]
-
-    # What core declares abstract: the same work without events.
-
-    def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed_now([query], _role(query), current_query_instruction(self.query_instruction))[0]
-
-    async def _aget_query_embedding(self, query: str) -> Embedding:
-        instruction = current_query_instruction(self.query_instruction)
-        return (await self._aembed_now([query], _role(query), instruction))[0]
-
-    def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed_now([text], DOCUMENT, None)[0]
-
-    async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed_now([text], DOCUMENT, None))[0]
-
-    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed_now(texts, DOCUMENT, None)
-
-    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await self._aembed_now(texts, DOCUMENT, None)
-
     def __getstate__(self) -> dict[str, Any]:
         check_picklable(self.engine)
         return super().__getstate__()
-
-    def _batches(self, texts: list[str]) -> Iterator[list[str]]:
-        for start in range(0, len(texts), self.embed_batch_size):
-            yield texts[start : start + self.embed_batch_size]
 
     def _embed(self, texts: Sequence[str], role: str, progress: Progress | None = None) -> list[Embedding]:
         check_texts(texts)
@@ -277,20 +207,7 @@ class Qwen3Embedding(BaseEmbedding):
         }
 
 
-def _role(query: str) -> str:
-    return DOCUMENT if isinstance(query, DocumentText) else QUERY
-
-
 def _lists(vectors: Vectors) -> list[Embedding]:
     """Plain Python floats, which every vector store and JSON encoder takes."""
     lists: list[Embedding] = vectors.tolist()
     return lists
-
-
-def _aggregate(vectors: list[Embedding], agg_fn: Callable[..., Embedding] | None) -> Embedding:
-    if agg_fn is not None:
-        return agg_fn(vectors)
-    mean = np.array(mean_agg(vectors))
-    length = float(np.linalg.norm(mean))
-    unit: Embedding = (mean / length if length > 0 else mean).tolist()
-    return unit
