@@ -1,4 +1,8 @@
-"""Real checkpoints of random weights and a Milvus server, once a session. The suite is offline; warnings are errors."""
+"""Real checkpoints of random weights and a Milvus server, once a session. The suite is offline; warnings are errors.
+
+Tests are divided among processes, one for each core up to four. Tests that are named by themselves or by their file
+(`pytest -q tests/test_readme.py`) run in this process: it starts sooner, and prints and breakpoints work.
+"""
 
 import gc
 import os
@@ -7,6 +11,8 @@ os.environ.setdefault(
     "HF_HUB_OFFLINE", "1"
 )  # before any import reads it: no test may reach for the network by accident
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported, here and in what the tests start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores: more threads only wait for each other
 
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -24,6 +30,15 @@ if CORE is not None and CORE.origin is not None:
 
 SHARED_TOKENIZERS = Path(__file__).parents[2] / "shared" / "models"
 MakeFolder = Callable[..., Path]
+MAX_PROCESSES = 4
+"""Each imports torch and makes its own checkpoints, and more would wait for the few longest tests."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """What `-n auto` means here; `-n 0` and `-n 3` mean what they say."""
+    if any(".py" in argument for argument in config.args):
+        return 0
+    return min(len(os.sched_getaffinity(0)), MAX_PROCESSES) if hasattr(os, "sched_getaffinity") else 2
 
 
 def pytest_collection_finish() -> None:

@@ -153,7 +153,7 @@ def test_a_progress_bar_counts_texts(model, capsys):
         ({"embeddings_cache": {}}, "must be a LlamaIndex BaseKVStore"),
         ({"embed_batch_size": 0}, "embed_batch_size"),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else value,  # no object's address: workers must agree
 )
 def test_an_invalid_setting_is_refused_by_the_constructor(embedding_folder, settings, message):
     with pytest.raises(ValueError, match=message):
