@@ -38,7 +38,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """What `-n auto` means here; `-n 0` and `-n 3` mean what they say."""
     if any(".py" in argument for argument in config.args):
         return 0
-    return min(len(os.sched_getaffinity(0)), MAX_PROCESSES) if hasattr(os, "sched_getaffinity") else 2
+    # The cores this process may use, which can be fewer than the machine's; macOS does not tell them apart.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MAX_PROCESSES)
 
 
 def pytest_collection_finish() -> None:
