@@ -81,10 +81,23 @@ def train(path: Path) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts(), trainer)
+    tokenizer = without_glued_colons(tokenizer)
     for content, special in ADDED:
         token = AddedToken(content, special=special, normalized=False)
         (tokenizer.add_special_tokens if special else tokenizer.add_tokens)([token])
     return tokenizer
+
+
+def without_glued_colons(tokenizer: Tokenizer) -> Tokenizer:
+    """Drop the merges of a colon with letters: behind `Query:` a query keeps the tokens that it has alone."""
+    state = json.loads(tokenizer.to_str())
+    newline = "Ċ"  # as byte-level BPE writes it
+    state["model"]["merges"] = [
+        (left, right)
+        for left, right in state["model"]["merges"]
+        if not left.startswith(":") or right.startswith(newline) or not right[0].isalnum()
+    ]
+    return Tokenizer.from_str(json.dumps(state))
 
 
 def appending_end(tokenizer: Tokenizer) -> Tokenizer:
