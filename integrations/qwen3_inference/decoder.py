@@ -3,14 +3,15 @@
 Differences to the general forward of transformers, none of which changes the result beyond rounding:
 
 - Sequences lie one after another in one (T, hidden) matrix. No padding is computed, and every linear layer is one
-  large matrix product (q, k, v and gate, up are each fused into one weight).
+  large matrix product (keys and values, gate and up are each fused into one weight).
 - A prefix that all sequences share (a prompt, an instruction, a query) is computed once; its keys and values are
   put before each sequence's own.
 - Only the last position of a sequence is read, so the last layer computes attention output and MLP there alone.
 - The residual stream, norms and rotary embedding are float32, so bfloat16 rounds inside a layer and not between them.
 
-Shapes: T tokens of all sequences together, N sequences, P prefix tokens, L tokens of one sequence, H query heads,
-K key-value heads, G = H / K, D head dimension.
+Shapes: T tokens of all sequences together, N sequences, P prefix tokens, L tokens of one sequence, K key-value heads,
+G query heads that share a key-value head, D head dimension. Queries, keys and values lie in memory head by head, which
+attention reads fastest; their first dimension is the token all the same.
 """
 
 from collections.abc import Sequence
@@ -18,11 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (torch's own convention)
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from qwen3_inference.attention import PackedAttention, PaddedAttention, attention_for
+from qwen3_inference.attention import PackedAttention, PaddedAttention, attention_for, joined
 from qwen3_inference.errors import CheckpointError
+from qwen3_inference.linear import Linear
 
 # Element-wise work in float32 runs on as many rows as stay in a core's cache: 2.4 times as fast as all rows at once.
 _ROWS_IN_CACHE = 256
@@ -31,15 +33,15 @@ _STATIC_ROPE_TYPES = ("default", "linear", "yarn", "llama3")
 
 @dataclass(frozen=True)
 class LayerWeights:
-    qkv: Tensor  # ((H + 2K) * D, hidden)
-    qkv_bias: Tensor | None
-    out: Tensor  # (hidden, H * D)
-    out_bias: Tensor | None
-    gate_up: Tensor  # (2 * intermediate, hidden)
-    down: Tensor  # (hidden, intermediate)
+    query: Linear  # hidden -> K * G * D
+    key_value: Linear  # hidden -> 2 * K * D, keys first
+    out: Linear  # K * G * D -> hidden
+    gate_up: Linear  # hidden -> 2 * intermediate
+    down: Linear  # intermediate -> hidden
     input_norm: Tensor
     mlp_norm: Tensor
-    query_key_norm: Tensor  # (H + K, D): the query norm for each query head, then the key norm for each key head
+    query_norm: Tensor  # (D), float32
+    key_norm: Tensor
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Qwen3Decoder:
 
     def __init__(self, model: Any, device: torch.device) -> None:
         config = model.config
-        self.heads: int = config.num_attention_heads
         self.kv_heads: int = config.num_key_value_heads
+        self._group: int = config.num_attention_heads // self.kv_heads
         self.head_dim: int = config.head_dim
         self.eps: float = config.rms_norm_eps
         self.device = device
@@ -87,16 +89,16 @@ class Qwen3Decoder:
         cos, sin = self._positions(lengths, prefix)
         attention = self._attention(lengths, prefix)
         ends = torch.tensor(lengths, device=self.device).cumsum(0) - 1
-        for index, layer in enumerate(self.layers[:-1]):
-            query, key, value = self._query_key_value(hidden, layer, cos, sin)
-            context = attention(query, key, value, _layer_prefix(prefix, index))
-            hidden = self._mlp(self._add_attention(hidden, context, layer), layer)
-        layer = self.layers[-1]
-        key, value = self._key_value(hidden, layer, cos, sin)
-        hidden = hidden[ends]
-        query, _, _ = self._query_key_value(hidden, layer, cos[ends], sin[ends])
-        context = attention.last(query, key, value, _layer_prefix(prefix, len(self.layers) - 1))
-        hidden = self._mlp(self._add_attention(hidden, context, layer), layer)
+        for index, layer in enumerate(self.layers):
+            before = _layer_prefix(prefix, index)
+            normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
+            key, value = self._key_value(normed, layer, cos, sin)
+            if index + 1 < len(self.layers):
+                context = attention(self._query(normed, layer, cos, sin), key, value, before)
+            else:
+                hidden, query = hidden[ends], self._query(normed[ends], layer, cos[ends], sin[ends])
+                context = attention.last(query, key, value, before)
+            hidden = self._rest(hidden, context, layer)
         return rms_norm(hidden, self.final_norm, self.eps, torch.float32)
 
     @torch.inference_mode()
@@ -108,82 +110,67 @@ class Qwen3Decoder:
         keys: list[Tensor] = []
         values: list[Tensor] = []
         for index, layer in enumerate(self.layers):
-            query, key, value = self._query_key_value(hidden, layer, cos, sin)
             before = _layer_prefix(prefix, index)
-            keys.append(key if before is None else torch.cat((before[0], key)))
-            values.append(value.clone() if before is None else torch.cat((before[1], value)))
+            normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
+            key, value = self._key_value(normed, layer, cos, sin)
+            keys.append(joined(before and before[0], key))
+            values.append(joined(before and before[1], value))
             if index + 1 < len(self.layers):
-                context = attention(query, key, value, before)
-                hidden = self._mlp(self._add_attention(hidden, context, layer), layer)
+                context = attention(self._query(normed, layer, cos, sin), key, value, before)
+                hidden = self._rest(hidden, context, layer)
         return KeyValues(keys, values)
 
     def _embed(self, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, list[int]]:
         ids = torch.tensor([token for sequence in sequences for token in sequence], device=self.device)
         return self.embedding[ids].float(), [len(sequence) for sequence in sequences]
 
-    def _query_key_value(
-        self, hidden: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(T, H, D), (T, K, D), (T, K, D); queries and keys normed and rotated."""
-        normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
-        fused = F.linear(normed, layer.qkv, layer.qkv_bias).view(len(hidden), -1, self.head_dim)
-        rotated = norm_and_rotate(fused[:, : self.heads + self.kv_heads], layer.query_key_norm, self.eps, cos, sin)
-        return rotated[:, : self.heads], rotated[:, self.heads :], fused[:, self.heads + self.kv_heads :]
+    def _query(self, normed: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor) -> Tensor:
+        """(T, K, G, D), normed and rotated."""
+        query = layer.query(normed).view(len(normed), self.kv_heads, -1, self.head_dim)
+        return norm_and_rotate(query, layer.query_norm, self.eps, cos, sin)
 
-    def _key_value(self, hidden: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        """(T, K, D) twice: the same without the queries."""
-        queries = self.heads * self.head_dim
-        bias = None if layer.qkv_bias is None else layer.qkv_bias[queries:]
-        normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
-        fused = F.linear(normed, layer.qkv[queries:], bias).view(len(hidden), -1, self.head_dim)
-        key = norm_and_rotate(fused[:, : self.kv_heads], layer.query_key_norm[self.heads :], self.eps, cos, sin)
-        return key, fused[:, self.kv_heads :]
+    def _key_value(self, normed: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        """(T, K, D) twice; keys normed and rotated."""
+        both = layer.key_value(normed).view(len(normed), 2, self.kv_heads, self.head_dim)
+        key = norm_and_rotate(both[:, 0, :, None], layer.key_norm, self.eps, cos, sin)
+        return key[:, :, 0], both[:, 1]
 
     def _attention(self, lengths: list[int], prefix: KeyValues | None) -> PackedAttention | PaddedAttention:
-        return attention_for(lengths, prefix.length if prefix else 0, self.device, self.dtype)
+        return attention_for(lengths, prefix.length if prefix else 0, self._group, self.device, self.dtype)
 
-    def _add_attention(self, hidden: Tensor, context: Tensor, layer: LayerWeights) -> Tensor:
-        return hidden.add_(F.linear(context, layer.out, layer.out_bias))
-
-    def _mlp(self, hidden: Tensor, layer: LayerWeights) -> Tensor:
-        gate, up = F.linear(rms_norm(hidden, layer.mlp_norm, self.eps, self.dtype), layer.gate_up).chunk(2, dim=-1)
-        return hidden.add_(F.linear(F.silu(gate).mul_(up), layer.down))
+    def _rest(self, hidden: Tensor, context: Tensor, layer: LayerWeights) -> Tensor:
+        """The residual stream after attention's output and the MLP; overwrites `hidden`."""
+        hidden.add_(layer.out(context))
+        gate, up = layer.gate_up(rms_norm(hidden, layer.mlp_norm, self.eps, self.dtype)).chunk(2, dim=-1)
+        return hidden.add_(layer.down(F.silu(gate).mul_(up)))
 
     def _positions(self, lengths: list[int], prefix: KeyValues | None) -> tuple[Tensor, Tensor]:
-        """cos and sin of every token's position, float32 (T, 1, D / 2): sequences start behind the prefix."""
+        """cos and sin of every token's position, float32 (T, 1, 1, D / 2): sequences start behind the prefix."""
         start = prefix.length if prefix else 0
         needed = start + max(lengths)
         if needed > len(self._rope[0]):
             angles = torch.outer(torch.arange(needed, device=self.device).float(), self._inverse_frequencies)
             self._rope = angles.cos().mul_(self._rope_scale), angles.sin().mul_(self._rope_scale)
         positions = torch.cat([torch.arange(start, start + length, device=self.device) for length in lengths])
-        return self._rope[0][positions, None], self._rope[1][positions, None]
+        return self._rope[0][positions, None, None], self._rope[1][positions, None, None]
 
     def _take(self, layer: Any) -> LayerWeights:
         attention, mlp = layer.self_attn, layer.mlp
 
-        def fuse(*parts: Any) -> Tensor:
-            return torch.cat([part.weight.detach() for part in parts]).to(self.device)
+        def linear(*parts: Any) -> Linear:
+            bias = None if parts[0].bias is None else torch.cat([part.bias.detach() for part in parts]).to(self.device)
+            return Linear(torch.cat([part.weight.detach() for part in parts]).to(self.device), bias)
 
-        def bias(*parts: Any) -> Tensor | None:
-            return None if parts[0].bias is None else torch.cat([part.bias.detach() for part in parts]).to(self.device)
-
-        norms = torch.cat(
-            (
-                attention.q_norm.weight.detach().expand(self.heads, -1),
-                attention.k_norm.weight.detach().expand(self.kv_heads, -1),
-            )
-        )
         return LayerWeights(
-            qkv=fuse(attention.q_proj, attention.k_proj, attention.v_proj),
-            qkv_bias=bias(attention.q_proj, attention.k_proj, attention.v_proj),
-            out=fuse(attention.o_proj),
-            out_bias=bias(attention.o_proj),
-            gate_up=fuse(mlp.gate_proj, mlp.up_proj),
-            down=fuse(mlp.down_proj),
+            query=linear(attention.q_proj),
+            key_value=linear(attention.k_proj, attention.v_proj),
+            out=linear(attention.o_proj),
+            gate_up=linear(mlp.gate_proj, mlp.up_proj),
+            down=linear(mlp.down_proj),
             input_norm=layer.input_layernorm.weight.detach().to(self.device),
             mlp_norm=layer.post_attention_layernorm.weight.detach().to(self.device),
-            query_key_norm=norms.float().to(self.device),
+            query_norm=attention.q_norm.weight.detach().float().to(self.device),
+            key_norm=attention.k_norm.weight.detach().float().to(self.device),
         )
 
 
@@ -193,15 +180,19 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tenso
 
 
 def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, cos: Tensor, sin: Tensor) -> Tensor:
-    """RMSNorm of each head, then the rotary embedding, in float32; x (T, heads, D), cos and sin (T, 1, D / 2)."""
-    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    half = x.shape[-1] // 2
-    for start in range(0, len(x), _ROWS_IN_CACHE):
+    """RMSNorm of each head, then the rotary embedding, in float32.
+
+    x (T, K, G, D), weight (D), cos and sin (T, 1, 1, D / 2) -> (T, K, G, D), in memory (K, T, G, D).
+    """
+    tokens, kv_heads, group, dim = x.shape
+    out = torch.empty((kv_heads, tokens, group, dim), dtype=x.dtype, device=x.device).transpose(0, 1)
+    half = dim // 2
+    for start in range(0, tokens, _ROWS_IN_CACHE):
         rows = slice(start, start + _ROWS_IN_CACHE)
         wide = x[rows].to(torch.float32, copy=True)
         first, second = wide.mul_(_inverse_rms(wide, eps)).mul_(weight).chunk(2, dim=-1)
-        out[rows, :, :half] = (first * cos[rows]).addcmul_(second, sin[rows], value=-1)
-        out[rows, :, half:] = (second * cos[rows]).addcmul_(first, sin[rows])
+        out[rows, ..., :half] = (first * cos[rows]).addcmul_(second, sin[rows], value=-1)
+        out[rows, ..., half:] = (second * cos[rows]).addcmul_(first, sin[rows])
     return out
 
 
