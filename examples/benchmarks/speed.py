@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from cost import cost_of
@@ -49,7 +49,7 @@ class Measured:
 
     method: str
     passed: str
-    error: float
+    errors: list[float]
     seconds: list[float] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
@@ -69,7 +69,7 @@ def measure(work: Work, options: argparse.Namespace) -> tuple[list[Measured], di
         for worker in _started(work, folder, options):
             stack.enter_context(worker)
             found = worker.run(work.check, results=True)["results"]
-            running.append((Measured(worker.setting.method, worker.passed, _largest_gap(found, expected)), worker))
+            running.append((Measured(worker.setting.method, worker.passed, list(_gaps(found, expected))), worker))
         gemm = stack.enter_context(place(_setting("gemm", work, folder, options)))
         for turn in range(options.repeats):
             jobs = work.jobs(turn)
@@ -110,11 +110,13 @@ def _row_counts(tokens: int, device: str) -> list[int]:
     return [tokens] if tokens < 512 else [512, *(rows for rows in (1024, 2048, 8192) if rows < largest), largest]
 
 
-def _largest_gap(found: Any, expected: Any) -> float:
-    """The largest absolute difference between two equally nested lists of numbers."""
+def _gaps(found: Any, expected: Any) -> Iterator[float]:
+    """The absolute differences between two equally nested lists of numbers."""
     if isinstance(expected, list):
-        return max((_largest_gap(one, other) for one, other in zip(found, expected, strict=True)), default=0.0)
-    return abs(found - expected)
+        for one, other in zip(found, expected, strict=True):
+            yield from _gaps(one, other)
+    else:
+        yield abs(found - expected)
 
 
 def summarise(work: Work, rounds: list[Measured], shared: dict[str, Any]) -> list[dict[str, Any]]:
@@ -129,7 +131,8 @@ def summarise(work: Work, rounds: list[Measured], shared: dict[str, Any]) -> lis
             "ratio": median(own / first for own, first in zip(one.seconds, rounds[0].seconds, strict=True)),
             "share": median(one.shares),
             "memory_mib": one.memory,
-            "error": one.error,
+            "error": max(one.errors),
+            "mean_error": mean(one.errors),
             "busy_cores": None if one.method == "vllm" else median(one.busy),
             "passed": one.passed,
             "seconds_by_round": one.seconds,
@@ -142,7 +145,17 @@ def summarise(work: Work, rounds: list[Measured], shared: dict[str, Any]) -> lis
 
 def show(work: Work, rows: list[dict[str, Any]]) -> str:
     ceiling, tokens = (median(rows[0][name]) for name in ("ceiling_gflops_by_round", "tokens_by_round"))
-    head = ["", "seconds", "useful tokens/s", "times ours", "of the ceiling", "peak MiB", "largest error", "passed"]
+    head = [
+        "",
+        "seconds",
+        "useful tokens/s",
+        "times ours",
+        "of the ceiling",
+        "peak MiB",
+        "worst error",
+        "mean",
+        "passed",
+    ]
     lines = [
         [
             row["title"],
@@ -152,6 +165,7 @@ def show(work: Work, rows: list[dict[str, Any]]) -> str:
             percent(row["share"]),
             number(row["memory_mib"], 4),
             number(row["error"], 2),
+            number(row["mean_error"], 2),
             row["passed"],
         ]
         for row in rows

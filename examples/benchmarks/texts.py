@@ -60,7 +60,7 @@ def works(few: int = 10, many: int = 100, asked: int = 8) -> dict[str, Work]:
             f"rerank {few} FAQ passages",
             "reranker",
             rerank_passages,
-            tuple(rerank_passages(UNTIMED)),
+            (Job(one_query("passages", UNTIMED), deal("passages", 5 * few, UNTIMED)),),
         ),
         Work(
             "rerank-abstracts",

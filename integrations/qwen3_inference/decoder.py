@@ -8,6 +8,8 @@ Differences to the general forward of transformers, none of which changes the re
   put before each sequence's own.
 - Only the last position of a sequence is read, so the last layer computes attention output and MLP there alone.
 - The residual stream, norms and rotary embedding are float32, so bfloat16 rounds inside a layer and not between them.
+- The rotary embedding turns pairs of channels that lie half a head apart. The weights of queries and keys are reordered
+  so that they lie side by side, and a pair is turned by one complex product; dot products do not see the order.
 
 Shapes: T tokens of all sequences together, N sequences, P prefix tokens, L tokens of one sequence, K key-value heads,
 G query heads that share a key-value head, D head dimension. Queries, keys and values lie in memory head by head, which
@@ -40,7 +42,7 @@ class LayerWeights:
     down: Linear  # intermediate -> hidden
     input_norm: Tensor
     mlp_norm: Tensor
-    query_norm: Tensor  # (D), float32
+    query_norm: Tensor  # (D), float32, pairs side by side like the rows of `query` and of the keys
     key_norm: Tensor
 
 
@@ -76,7 +78,7 @@ class Qwen3Decoder:
             )
         self._inverse_frequencies = model.rotary_emb.inv_freq.detach().float().to(device)
         self._rope_scale: float = model.rotary_emb.attention_scaling
-        self._rope = torch.empty(0), torch.empty(0)
+        self._rope = torch.empty(0)
         self.layers: list[LayerWeights] = []
         for index in range(len(model.layers)):
             self.layers.append(self._take(model.layers[index]))
@@ -86,17 +88,17 @@ class Qwen3Decoder:
     def last_hidden(self, sequences: Sequence[Sequence[int]], prefix: KeyValues | None = None) -> Tensor:
         """The final-normed hidden state at the last position of each sequence, float32 (N, hidden)."""
         hidden, lengths = self._embed(sequences)
-        cos, sin = self._positions(lengths, prefix)
+        turns = self._turns(lengths, prefix)
         attention = self._attention(lengths, prefix)
         ends = torch.tensor(lengths, device=self.device).cumsum(0) - 1
         for index, layer in enumerate(self.layers):
             before = _layer_prefix(prefix, index)
             normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
-            key, value = self._key_value(normed, layer, cos, sin)
+            key, value = self._key_value(normed, layer, turns)
             if index + 1 < len(self.layers):
-                context = attention(self._query(normed, layer, cos, sin), key, value, before)
+                context = attention(self._query(normed, layer, turns), key, value, before)
             else:
-                hidden, query = hidden[ends], self._query(normed[ends], layer, cos[ends], sin[ends])
+                hidden, query = hidden[ends], self._query(normed[ends], layer, turns[ends])
                 context = attention.last(query, key, value, before)
             hidden = self._rest(hidden, context, layer)
         return rms_norm(hidden, self.final_norm, self.eps, torch.float32)
@@ -105,18 +107,18 @@ class Qwen3Decoder:
     def prefill(self, ids: Sequence[int], prefix: KeyValues | None = None) -> KeyValues:
         """Keys and values of `prefix` followed by `ids`."""
         hidden, lengths = self._embed([ids])
-        cos, sin = self._positions(lengths, prefix)
+        turns = self._turns(lengths, prefix)
         attention = self._attention(lengths, prefix)
         keys: list[Tensor] = []
         values: list[Tensor] = []
         for index, layer in enumerate(self.layers):
             before = _layer_prefix(prefix, index)
             normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
-            key, value = self._key_value(normed, layer, cos, sin)
+            key, value = self._key_value(normed, layer, turns)
             keys.append(joined(before and before[0], key))
             values.append(joined(before and before[1], value))
             if index + 1 < len(self.layers):
-                context = attention(self._query(normed, layer, cos, sin), key, value, before)
+                context = attention(self._query(normed, layer, turns), key, value, before)
                 hidden = self._rest(hidden, context, layer)
         return KeyValues(keys, values)
 
@@ -124,15 +126,15 @@ class Qwen3Decoder:
         ids = torch.tensor([token for sequence in sequences for token in sequence], device=self.device)
         return self.embedding[ids].float(), [len(sequence) for sequence in sequences]
 
-    def _query(self, normed: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor) -> Tensor:
+    def _query(self, normed: Tensor, layer: LayerWeights, turns: Tensor) -> Tensor:
         """(T, K, G, D), normed and rotated."""
         query = layer.query(normed).view(len(normed), self.kv_heads, -1, self.head_dim)
-        return norm_and_rotate(query, layer.query_norm, self.eps, cos, sin)
+        return norm_and_rotate(query, layer.query_norm, self.eps, turns)
 
-    def _key_value(self, normed: Tensor, layer: LayerWeights, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    def _key_value(self, normed: Tensor, layer: LayerWeights, turns: Tensor) -> tuple[Tensor, Tensor]:
         """(T, K, D) twice; keys normed and rotated."""
         both = layer.key_value(normed).view(len(normed), 2, self.kv_heads, self.head_dim)
-        key = norm_and_rotate(both[:, 0, :, None], layer.key_norm, self.eps, cos, sin)
+        key = norm_and_rotate(both[:, 0, :, None], layer.key_norm, self.eps, turns)
         return key[:, :, 0], both[:, 1]
 
     def _attention(self, lengths: list[int], prefix: KeyValues | None) -> PackedAttention | PaddedAttention:
@@ -144,34 +146,46 @@ class Qwen3Decoder:
         gate, up = layer.gate_up(rms_norm(hidden, layer.mlp_norm, self.eps, self.dtype)).chunk(2, dim=-1)
         return hidden.add_(layer.down(F.silu(gate).mul_(up)))
 
-    def _positions(self, lengths: list[int], prefix: KeyValues | None) -> tuple[Tensor, Tensor]:
-        """cos and sin of every token's position, float32 (T, 1, 1, D / 2): sequences start behind the prefix."""
+    def _turns(self, lengths: list[int], prefix: KeyValues | None) -> Tensor:
+        """The rotation of every token's position, complex64 (T, 1, 1, D / 2): sequences start behind the prefix."""
         start = prefix.length if prefix else 0
         needed = start + max(lengths)
-        if needed > len(self._rope[0]):
+        if needed > len(self._rope):
             angles = torch.outer(torch.arange(needed, device=self.device).float(), self._inverse_frequencies)
-            self._rope = angles.cos().mul_(self._rope_scale), angles.sin().mul_(self._rope_scale)
+            self._rope = torch.complex(angles.cos(), angles.sin()).mul_(self._rope_scale)
         positions = torch.cat([torch.arange(start, start + length, device=self.device) for length in lengths])
-        return self._rope[0][positions, None, None], self._rope[1][positions, None, None]
+        return self._rope[positions, None, None]
 
     def _take(self, layer: Any) -> LayerWeights:
         attention, mlp = layer.self_attn, layer.mlp
 
-        def linear(*parts: Any) -> Linear:
-            bias = None if parts[0].bias is None else torch.cat([part.bias.detach() for part in parts]).to(self.device)
-            return Linear(torch.cat([part.weight.detach() for part in parts]).to(self.device), bias)
+        def linear(*parts: tuple[Tensor, Tensor | None]) -> Linear:
+            biases = [bias.detach() for _, bias in parts if bias is not None]
+            weight = torch.cat([weight.detach() for weight, _ in parts]).to(self.device)
+            return Linear(weight, torch.cat(biases).to(self.device) if biases else None)
+
+        def plain(part: Any) -> tuple[Tensor, Tensor | None]:
+            return part.weight, part.bias
+
+        def paired(part: Any) -> tuple[Tensor, Tensor | None]:
+            return self._paired(part.weight), None if part.bias is None else self._paired(part.bias)
 
         return LayerWeights(
-            query=linear(attention.q_proj),
-            key_value=linear(attention.k_proj, attention.v_proj),
-            out=linear(attention.o_proj),
-            gate_up=linear(mlp.gate_proj, mlp.up_proj),
-            down=linear(mlp.down_proj),
+            query=linear(paired(attention.q_proj)),
+            key_value=linear(paired(attention.k_proj), plain(attention.v_proj)),
+            out=linear(plain(attention.o_proj)),
+            gate_up=linear(plain(mlp.gate_proj), plain(mlp.up_proj)),
+            down=linear(plain(mlp.down_proj)),
             input_norm=layer.input_layernorm.weight.detach().to(self.device),
             mlp_norm=layer.post_attention_layernorm.weight.detach().to(self.device),
-            query_norm=attention.q_norm.weight.detach().float().to(self.device),
-            key_norm=attention.k_norm.weight.detach().float().to(self.device),
+            query_norm=self._paired(attention.q_norm.weight).float().to(self.device),
+            key_norm=self._paired(attention.k_norm.weight).float().to(self.device),
         )
+
+    def _paired(self, rows: Tensor) -> Tensor:
+        """(heads * D, ...) with row i + D / 2 of each head behind its row i."""
+        halves = rows.detach().view(-1, 2, self.head_dim // 2, *rows.shape[1:])
+        return halves.transpose(1, 2).reshape(rows.shape)
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
@@ -179,20 +193,19 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tenso
     return (x * _inverse_rms(x, eps)).mul_(weight).to(dtype)
 
 
-def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, cos: Tensor, sin: Tensor) -> Tensor:
+def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, turns: Tensor) -> Tensor:
     """RMSNorm of each head, then the rotary embedding, in float32.
 
-    x (T, K, G, D), weight (D), cos and sin (T, 1, 1, D / 2) -> (T, K, G, D), in memory (K, T, G, D).
+    x (T, K, G, D), weight (D), turns (T, 1, 1, D / 2) -> (T, K, G, D), in memory (K, T, G, D).
     """
     tokens, kv_heads, group, dim = x.shape
     out = torch.empty((kv_heads, tokens, group, dim), dtype=x.dtype, device=x.device).transpose(0, 1)
-    half = dim // 2
     for start in range(0, tokens, _ROWS_IN_CACHE):
         rows = slice(start, start + _ROWS_IN_CACHE)
         wide = x[rows].to(torch.float32, copy=True)
-        first, second = wide.mul_(_inverse_rms(wide, eps)).mul_(weight).chunk(2, dim=-1)
-        out[rows, ..., :half] = (first * cos[rows]).addcmul_(second, sin[rows], value=-1)
-        out[rows, ..., half:] = (second * cos[rows]).addcmul_(first, sin[rows])
+        wide.mul_(_inverse_rms(wide, eps)).mul_(weight)
+        torch.view_as_complex(wide.view(-1, kv_heads, group, dim // 2, 2)).mul_(turns[rows])
+        out[rows] = wide
     return out
 
 
