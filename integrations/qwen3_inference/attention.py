@@ -19,6 +19,7 @@ class PackedAttention:
     ) -> None:
         longest = max(lengths)
         self._lengths = lengths
+        self._longest = longest
         self._prefix_length = prefix_length
         self._group = group
         self._block = min(max(1, _BLOCK_ROWS // group), longest)  # in positions
@@ -54,14 +55,16 @@ class PackedAttention:
     def _sequences(
         self, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None
     ) -> Iterator[tuple[int, int, Tensor, Tensor]]:
-        """First row, length, and all keys and values that each sequence sees."""
-        start = 0
+        """First row, length, and all keys and values that each sequence sees, which hold until the next one."""
+        start, before = 0, self._prefix_length
+        room = None if prefix is None else [_with_room(states, self._longest) for states in prefix]
         for length in self._lengths:
-            own = slice(start, start + length)
-            keys, values = key[own], value[own]
-            if prefix is not None:
-                keys, values = joined(prefix[0], keys), joined(prefix[1], values)
-            yield start, length, keys, values
+            states = [key[start : start + length], value[start : start + length]]
+            if room is not None:
+                for held, own in zip(room, states, strict=True):
+                    held[before : before + length] = own
+                states = [held[: before + length] for held in room]
+            yield start, length, states[0], states[1]
             start += length
 
 
@@ -130,6 +133,14 @@ def joined(prefix: Tensor | None, own: Tensor) -> Tensor:
     """(P, K, D) and (L, K, D) -> (P + L, K, D), a copy that lies head by head."""
     parts = [own.transpose(0, 1)] if prefix is None else [prefix.transpose(0, 1), own.transpose(0, 1)]
     return torch.cat(parts, dim=1).transpose(0, 1)
+
+
+def _with_room(prefix: Tensor, more: int) -> Tensor:
+    """(P, K, D) -> (P + more, K, D), in memory head by head; what follows the prefix is not set."""
+    length, heads, dim = prefix.shape
+    held = torch.empty((heads, length + more, dim), dtype=prefix.dtype, device=prefix.device).transpose(0, 1)
+    held[:length] = prefix
+    return held
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:

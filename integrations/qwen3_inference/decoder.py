@@ -3,7 +3,7 @@
 Differences to the general forward of transformers, none of which changes the result beyond rounding:
 
 - Sequences lie one after another in one (T, hidden) matrix. No padding is computed, and every linear layer is one
-  large matrix product (keys and values, gate and up are each fused into one weight).
+  large matrix product.
 - A prefix that all sequences share (a prompt, an instruction, a query) is computed once; its keys and values are
   put before each sequence's own.
 - Only the last position of a sequence is read, so the last layer computes attention output and MLP there alone.
@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from qwen3_inference.attention import PackedAttention, PaddedAttention, attention_for, joined
 from qwen3_inference.errors import CheckpointError
-from qwen3_inference.linear import Linear
+from qwen3_inference.linear import GatedLinear, Linear
 
 # Element-wise work in float32 runs on as many rows as stay in a core's cache: 2.4 times as fast as all rows at once.
 _ROWS_IN_CACHE = 256
@@ -38,7 +37,7 @@ class LayerWeights:
     query: Linear  # hidden -> K * G * D
     key_value: Linear  # hidden -> 2 * K * D, keys first
     out: Linear  # K * G * D -> hidden
-    gate_up: Linear  # hidden -> 2 * intermediate
+    gate_up: GatedLinear  # hidden -> intermediate
     down: Linear  # intermediate -> hidden
     input_norm: Tensor
     mlp_norm: Tensor
@@ -143,8 +142,8 @@ class Qwen3Decoder:
     def _rest(self, hidden: Tensor, context: Tensor, layer: LayerWeights) -> Tensor:
         """The residual stream after attention's output and the MLP; overwrites `hidden`."""
         hidden.add_(layer.out(context))
-        gate, up = layer.gate_up(rms_norm(hidden, layer.mlp_norm, self.eps, self.dtype)).chunk(2, dim=-1)
-        return hidden.add_(layer.down(F.silu(gate).mul_(up)))
+        normed = rms_norm(hidden, layer.mlp_norm, self.eps, self.dtype)
+        return hidden.add_(layer.down(layer.gate_up(normed)))
 
     def _turns(self, lengths: list[int], prefix: KeyValues | None) -> Tensor:
         """The rotation of every token's position, complex64 (T, 1, 1, D / 2): sequences start behind the prefix."""
@@ -174,7 +173,7 @@ class Qwen3Decoder:
             query=linear(paired(attention.q_proj)),
             key_value=linear(paired(attention.k_proj), plain(attention.v_proj)),
             out=linear(plain(attention.o_proj)),
-            gate_up=linear(plain(mlp.gate_proj), plain(mlp.up_proj)),
+            gate_up=GatedLinear(*(part.weight.detach().to(self.device) for part in (mlp.gate_proj, mlp.up_proj))),
             down=linear(plain(mlp.down_proj)),
             input_norm=layer.input_layernorm.weight.detach().to(self.device),
             mlp_norm=layer.post_attention_layernorm.weight.detach().to(self.device),

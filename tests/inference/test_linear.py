@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from qwen3_inference import linear
-from qwen3_inference.linear import Linear
+from qwen3_inference.linear import GatedLinear, Linear
 
 needs_packing = pytest.mark.skipif(
     not linear._can_pack(), reason="this torch on this processor cannot rearrange bfloat16 weights"
@@ -28,6 +28,18 @@ def test_the_product_is_that_of_torch(rows, inputs, outputs, dtype):
         assert ours.dtype == dtype
         # bfloat16 keeps 8 bits; two kernels that both sum in float32 may round to neighbours.
         torch.testing.assert_close(ours, theirs, rtol=2**-7 if dtype == torch.bfloat16 else 1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [1, 14, 300])
+def test_the_gated_product_is_that_of_torch(rows, dtype):
+    x, weight, _ = layer(rows, 224, 96, dtype)
+    gate, up = weight / 8, weight.flip(0) / 8
+    exact = F.silu(F.linear(x.double(), gate.double())) * F.linear(x.double(), up.double())
+    ours = GatedLinear(gate.clone(), up.clone())(x)
+    assert ours.dtype == dtype
+    tolerance = 2**-6 if dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(ours.double(), exact, rtol=tolerance, atol=tolerance)
 
 
 @needs_packing
