@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from support.checkpoints import SHAPES, Shape, make_checkpoint
-from support.milvus_server import milvus_lite_server
+from support.servers import milvus_lite_server
 
 # Core ships this vocabulary and finds it itself; a spawned worker that unpickles a SentenceSplitter would download it.
 CORE = find_spec("llama_index.core")

@@ -12,7 +12,7 @@ from qwen3_inference.checkpoint import (
 )
 from qwen3_inference.devices import check_dtype
 
-# On the CPU measured packs of 2048 are 4 % faster than packs of 8192 (examples/benchmarks/results); GPUs want more.
+# On a CPU packs of 2048 were 4 % faster than packs of 8192 (examples/benchmarks/results); no GPU was measured.
 DEFAULT_MAX_BATCH_TOKENS = 2048
 
 

@@ -21,7 +21,7 @@ from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from qwen3_rag.mcp_server import fit
-from support.milvus_server import reserved_port, wait_for
+from support.servers import served
 
 SCRIPT = str(Path(sys.executable).parent / "qwen3-rag")
 QUESTIONS = [
@@ -111,14 +111,8 @@ async def test_an_agent_over_stdio_searches_for_the_plain_question(
 
 @pytest.fixture
 def http_server(options: list[str], tmp_path: Path) -> Iterator[str]:
-    with reserved_port() as port, (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([SCRIPT, "mcp", "--port", str(port), *options], stdout=log, stderr=log)
-        try:
-            wait_for(port, process, tmp_path / "log")
-            yield f"http://127.0.0.1:{port}/mcp"
-        finally:
-            process.terminate()
-            process.wait(20)
+    with served([SCRIPT, "mcp", *options], tmp_path / "log") as port:
+        yield f"http://127.0.0.1:{port}/mcp"
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 

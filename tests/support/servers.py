@@ -1,4 +1,4 @@
-"""Milvus Lite's own gRPC server in a process of its own, and ports for servers."""
+"""Servers in processes of their own, Milvus Lite's among them, and ports for them."""
 
 import contextlib
 import socket
@@ -33,15 +33,22 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, seconds: fl
 
 
 @contextlib.contextmanager
-def milvus_lite_server(folder: Path) -> Iterator[str]:
-    """The address of a server whose data and log are in `folder`."""
-    with reserved_port() as port, (folder / "log").open("w") as log:
-        command = ["server", "--data-dir", str(folder / "served.db"), "--host", "127.0.0.1", "--port", str(port)]
-        script = Path(sys.executable).with_name("milvus-lite")
-        process = subprocess.Popen([script, *command], stdout=log, stderr=log)
+def served(command: list[str], log: Path) -> Iterator[int]:
+    """The port on which `command --port PORT` listens, until the end; what it prints goes to `log`."""
+    with reserved_port() as port, log.open("w") as printed:
+        process = subprocess.Popen([*command, "--port", str(port)], stdout=printed, stderr=printed)
         try:
-            wait_for(port, process, folder / "log")
-            yield f"http://127.0.0.1:{port}"
+            wait_for(port, process, log)
+            yield port
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(20)
+
+
+@contextlib.contextmanager
+def milvus_lite_server(folder: Path) -> Iterator[str]:
+    """The address of a server whose data and log are in `folder`."""
+    script = str(Path(sys.executable).with_name("milvus-lite"))
+    command = [script, "server", "--data-dir", str(folder / "served.db"), "--host", "127.0.0.1"]
+    with served(command, folder / "log") as port:
+        yield f"http://127.0.0.1:{port}"
