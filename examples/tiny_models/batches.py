@@ -44,7 +44,7 @@ class Data:
         self.work = work
         self.read_teacher()
         tokenizer = Tokenizer.from_file(str(work / "tokenizer-reranker.json"))
-        self.spaced = self._spaced_ids(tokenizer)
+        self.vocab_size = tokenizer.get_vocab_size()
         self.forms = self._question_forms(tokenizer)
         self.source = np.load(work / "entries/source.npy")
         self.source_names = json.loads((work / "entries/sources.json").read_text())
@@ -56,21 +56,12 @@ class Data:
         self.teacher = torch.from_numpy(np.concatenate(shards).astype(np.float32)) if shards else torch.zeros(0, 384)
 
     @staticmethod
-    def _spaced_ids(tokenizer: Tokenizer) -> np.ndarray:
-        """For each token the one that writes it after a space, where the vocabulary has it."""
-        vocab = tokenizer.get_vocab()
-        spaced = np.arange(len(vocab), dtype=np.uint16)
-        for token, index in vocab.items():
-            spaced[index] = vocab.get("Ġ" + token, index)
-        return spaced
-
-    @staticmethod
-    def _question_forms(tokenizer: Tokenizer) -> list[list[tuple[np.ndarray, np.ndarray, bool]]]:
+    def _question_forms(tokenizer: Tokenizer) -> list[list[tuple[np.ndarray, np.ndarray]]]:
         forms = []
         for lang in LANGUAGES:
             cut = [form.split("{}") for form in QUESTION_FORMS[lang]]
-            encoded = [[np.array(tokenizer.encode(side.rstrip()).ids, np.uint16) for side in pair] for pair in cut]
-            forms.append([(a, b, pair[0].endswith(" ")) for (a, b), pair in zip(encoded, cut, strict=True)])
+            encoded = [[np.array(tokenizer.encode(side).ids, np.uint16) for side in pair] for pair in cut]
+            forms.append([(before, after) for before, after in encoded])
         return forms
 
     def _index_pairs(self) -> None:
@@ -108,10 +99,7 @@ class Data:
 
     def question(self, rng: np.random.Generator, ids: np.ndarray, slot: int) -> np.ndarray:
         """The title asked as a question in its language."""
-        before, after, spaced = self.forms[slot % N][rng.integers(len(self.forms[slot % N]))]
-        ids = ids.copy()
-        if spaced:
-            ids[0] = self.spaced[ids[0]]
+        before, after = self.forms[slot % N][rng.integers(len(self.forms[slot % N]))]
         return np.concatenate([before, ids, after])
 
     def pair(self, rng: np.random.Generator, kind: str, row: int) -> tuple[np.ndarray, np.ndarray]:

@@ -20,9 +20,9 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 ROPE_THETA = 1_000_000.0
 # Tokens that end the first sentence or the heading; what stands before them counts LEAD times.
-STOPS = (".", " .", "?", " ?", "!", " !", "。", "？", "！", "\n", ":\n")
+STOPS = (".", "?", "!", "。", "\n")
 LEAD = 3.0
-MARKUP = ("#", " #")  # four of them before a heading would drown it
+MARKUP = ("#",)  # four of them before a heading would drown it
 
 
 @dataclass
@@ -103,9 +103,11 @@ class Head:
 
 
 def single_ids(tokenizer: Tokenizer, texts: tuple[str, ...]) -> list[int]:
-    """Ids of those texts that are one token."""
+    """The id of each text, which must be one token."""
     encoded = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
-    return [ids[0] for ids in encoded if len(ids) == 1]
+    if any(len(ids) != 1 for ids in encoded):
+        raise ValueError(f"not all of {texts} are one token: {encoded}")
+    return [ids[0] for ids in encoded]
 
 
 def angles(logs: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, float]:

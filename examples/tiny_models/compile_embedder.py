@@ -2,8 +2,8 @@
 
     python examples/tiny_models/compile_embedder.py --work-dir tiny_work --out tiny_work/export/embedding
 
-Layer 1 marks the tokens that follow `Instruct: ...\\nQuery:`: two heads look for a line-initial `instruct` and a
-line-initial `query` among the earlier tokens, and the MLP takes their AND. A third head looks for an earlier end of a
+Layer 1 marks the tokens that follow `Instruct: ...\\nQuery:`: two heads look for the tokens of `Instruct:` and
+`Query:` among the earlier tokens, and the MLP takes their AND. A third head looks for an earlier end of a
 sentence or line. Layer 2 lets the last token pool the semantic channels with the tokens' weights; the first sentence,
 which is the heading where there is one, counts LEAD times; marked tokens, where there are any, outweigh all others, so
 the words of the instruction do not count.
@@ -36,20 +36,22 @@ def norm_of(squared_length: float) -> float:
 def token_rows(table: np.ndarray, layout: Layout, tokenizer: Tokenizer) -> np.ndarray:
     """Embedding rows of one common length, so that RMSNorm scales all tokens alike."""
     lengths = np.linalg.norm(table, axis=1)
+    unseen = lengths == 0
     stops = single_ids(tokenizer, STOPS)
     # A stop is never of the first sentence, except after `Query:`, where all counts alike; it weighs little in both.
     lengths[stops] /= 10
     end = tokenizer.token_to_id(END)
-    # The colon of `Query:` stands after the marker and would count as the query's first word.
-    silent = [end, tokenizer.token_to_id(":"), *single_ids(tokenizer, MARKUP)]
+    silent = [end, *single_ids(tokenizer, MARKUP)]
     lengths[silent] = lengths.max() * np.exp(-1.9 * REACH)
     cos, sin, _ = angles(np.log(lengths + 1e-9), REACH)
     rows = np.zeros((len(table), layout.hidden))
     rows[:, : layout.width] = table / np.linalg.norm(table, axis=1, keepdims=True).clip(1e-9)
+    rows[unseen, 0] = 1.0  # their weight is next to nothing, their rows are as long as all others
     rows[:, layout["cos"]], rows[:, layout["sin"]] = cos, sin
     rows[:, [layout["before"], layout["first"]]] = 1.0
-    for name in ("instruct", "query"):
-        rows[tokenizer.token_to_id(name), layout[name]] = 1.0
+    for name, text in (("instruct", "Instruct: "), ("query", "\nQuery:")):
+        marker = tokenizer.encode(text, add_special_tokens=False).ids[-1]
+        rows[marker, layout[name]] = 1.0
     rows[stops, layout["stop"]] = 1.0
     # The end token reads and is not read; its own small direction is what an empty text gives.
     rows[end, : layout.width] *= 1e-3

@@ -38,19 +38,10 @@ REACH = 5.0  # the weights of the heaviest and the lightest token differ by up t
 BLOCK = 30.0  # nats that keep tokens of the wrong segment out
 SMALL = 0.2  # scale of features written beside a token's vector: the row's length must hardly change
 DEEP, GAIN = 9.0, 0.25  # `gain` holds logs from -DEEP to 0 as -GAIN to 0
+POOLED = 30.0  # scale of pooled vectors, far below the 100 of the last token's large channel
 SPEAK = 0.1  # entries of the rows of yes and no in the answer's channels
-LIGHT = (
-    "<|im_start|>",
-    "<|im_end|>",
-    "<think>",
-    "</think>",
-    "<query",
-    "<document",
-    "<instruct",
-    ">:",
-    "assistant",
-    "Ċ",
-)
+LIGHT = ("<|im_start|>", "<|im_end|>", "<think>", "</think>", "assistant", "Ċ")
+PROMPT_MARKS = ("<Query>:", "<Document>:")
 
 
 @dataclass(frozen=True)
@@ -58,12 +49,12 @@ class Shape:
     """The numbers of the formula."""
 
     sharp: float = 30.0  # nats a unit of likeness in the search for query tokens
-    threshold: float = 0.4  # likeness at which a match counts half
+    threshold: float = 0.65  # likeness at which a match counts half
     repeat_sharp: float = 30.0
-    repeat: float = 3.0  # how much each earlier like lowers a token's novelty
-    power: float = 1.4  # exponent of the token weights
-    lead: float = 1.5  # how much more the document's first sentence, often its heading, counts
-    rest: float = 2.5  # coverage is half where matched weight is this share of the query's
+    repeat: float = 6.0  # how much each earlier like lowers a token's novelty
+    power: float = 1.0  # exponent of the token weights
+    lead: float = 4.0  # how much more the document's first sentence, often its heading, counts
+    rest: float = 4.0  # coverage is half where matched weight is this share of the query's
     slope: float = 1.2  # nats a unit of cosine
     coverage: float = 20.0  # weights of the two features and the offset of the answer's log-odds
     likeness: float = 30.0
@@ -116,8 +107,11 @@ class Attention:
 def token_rows(table: np.ndarray, turn: np.ndarray, layout: Layout, tokenizer: Tokenizer, shape: Shape) -> np.ndarray:
     """Rows of squared length 3: vector, weight angle, flag. Light tokens have no vector and the least weight."""
     stops = single_ids(tokenizer, STOPS)
-    light = [*(tokenizer.token_to_id(token) for token in LIGHT), *stops, *single_ids(tokenizer, MARKUP)]
+    marks = single_ids(tokenizer, PROMPT_MARKS)
     lengths = np.linalg.norm(table, axis=1)
+    unseen = np.flatnonzero(lengths == 0).tolist()
+    silent = [*single_ids(tokenizer, MARKUP), *marks, *unseen]
+    light = [*(tokenizer.token_to_id(token) for token in LIGHT), *stops, *silent]
     lengths[light] = lengths.max() * np.exp(-2 * REACH)
     cos, sin, _ = angles(shape.power * np.log(lengths + 1e-9), REACH)
     turned = table @ turn
@@ -129,9 +123,9 @@ def token_rows(table: np.ndarray, turn: np.ndarray, layout: Layout, tokenizer: T
     # A key's length is normalised away, so tokens without a vector need something else of its length.
     rows[light, layout["blank"]] = 1.0
     rows[stops, layout["blank"]], rows[stops, layout["stop"]] = 0.0, 1.0
-    marks = (("<query", "query_mark"), ("<document", "document_mark"), ("<think>", "think"), ("</think>", "end_think"))
-    for token, name in marks:
-        rows[tokenizer.token_to_id(token), [layout[name], layout["blank"]]] = 1.0, 0.0
+    ids = [*marks, tokenizer.token_to_id("<think>"), tokenizer.token_to_id("</think>")]
+    for index, name in zip(ids, ("query_mark", "document_mark", "think", "end_think"), strict=True):
+        rows[index, [layout[name], layout["blank"]]] = 1.0, 0.0
     # The newline that ends the prompt reads the answer; its one large channel makes the final norm a constant factor.
     rows[tokenizer.token_to_id("Ċ"), [layout["last"], layout["bias"]]] = 100.0, 1.0
     return rows
@@ -246,38 +240,45 @@ def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     attention.query(0, FLAG[3], last=BLOCK)
     attention.query(0, FLAG[6], last=DEEP / GAIN)
     attention.query(0, FLAG[7], last=lead)
+    # The two marks of thought take nothing, so that their rows keep their length.
+    attention.query(0, FLAG[5], think=BLOCK, end_think=BLOCK)
     # Head 1: the last token pools the document, `<think>` the query; `</think>` rests on the query's mark.
     attention.query(1, FLAG[0], last=REACH, think=REACH)
     attention.query(1, FLAG[3], last=BLOCK)
     attention.query(1, FLAG[7], last=lead)
+    # A key with a `gain` is longer, and normalising takes that much off a document token's score; this gives it back.
+    back = BLOCK / GAIN * (1 - np.sqrt(2 / (2 + GAIN**2)))
+    attention.query(1, FLAG[6], last=-back)
     attention.query(1, FLAG[2], think=BLOCK)
     attention.query(1, FLAG[5], end_think=BLOCK)
     length = np.hypot.reduce([REACH, rest, BLOCK, DEEP / GAIN, lead])
     pad = length**2 - REACH**2 - BLOCK**2
-    attention.query(1, PAD, last=np.sqrt(pad - lead**2), think=np.sqrt(pad))
+    attention.query(1, PAD, last=np.sqrt(pad - lead**2 - back**2), think=np.sqrt(pad))
     attention.strength(length, np.sqrt(2))
     spare = HEAD_DIM - 1
     attention.value(spare, document=1.0, first=1.0)
     attention.write(0, "covered", spare, 1 / norm_of(3))
     for channel in range(layout.width):
         attention.shared.value(channel, channel, 1.0)
-        attention.heads[1].write(channel, channel, 10 / norm_of(3))
+        attention.heads[1].write(channel, channel, POOLED / norm_of(3))
 
 
 def compare(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     """Layer 4: the last token's attention to `<think>`, against `</think>`, into its `alike`."""
     attention = Attention(model, 3, layout)
     content(attention, None, 1.0)
-    # A common key part keeps all other tokens out; it is long, so that both keys have nearly one length.
-    common, document, steady = 30.0, 2.0, 6.0
+    # Keys are almost wholly flags, so that vectors hardly change their lengths. The last token's query is almost wholly
+    # the document's vector, so that its length, which falls with the document's, is divided out.
+    common, others, steady = 30 * POOLED, 10 * POOLED, 1.2
     attention.key(FLAG[0], think=common, end_think=common)
-    attention.key(FLAG[1], query=3.0, document=3.0, first=3.0, none=3.0)
+    attention.key(FLAG[1], query=others, document=others, first=others, none=others, think=-others, end_think=-others)
     content(attention, 0, 1.0)
     attention.query(0, FLAG[0], last=steady / 100)
-    attention.query(1, FLAG[0], last=steady / 100)
-    query_length, key_length = np.hypot(document, steady), common
-    attention.strength(query_length, key_length * shape.slope / (document * 4.0))
-    attention.value(0, think=1.0)
+    attention.query(0, FLAG[1], last=-steady / 100)
+    usual = 0.4  # length of a query's mean vector
+    attention.strength(1.0, shape.slope * common / (POOLED * usual))
+    # Read from `</think>`, whose row is the same for all queries: minus its share of the attention.
+    attention.value(0, end_think=-1.0)
     attention.write(0, "alike", 0, 1 / norm_of(3))
 
 
@@ -314,7 +315,7 @@ def compile_reranker(table: np.ndarray, turn: np.ndarray, tokenizer: Tokenizer, 
 
 def rotation(table: np.ndarray, samples: np.ndarray) -> np.ndarray:
     """An orthogonal turn that sorts the dimensions by the variance of sample vectors."""
-    unit = samples / np.linalg.norm(samples, axis=1, keepdims=True)
+    unit = samples / np.linalg.norm(samples, axis=1, keepdims=True).clip(1e-9)
     return np.linalg.eigh(unit.T @ unit)[1][:, ::-1].copy()
 
 

@@ -42,7 +42,7 @@ def _read_descriptions(path: Path, lang: str, found: dict[str, Entry]) -> None:
     raw = subprocess.run(["/usr/lib/apt/apt-helper", "cat-file", str(path)], capture_output=True, check=True).stdout
     for block in raw.decode("utf-8", "replace").split("\n\n"):
         md5 = re.search(r"^Description-md5: (\w+)", block, re.M)
-        body = re.search(r"^Description-\w+: (.*(?:\n .*)*)", block, re.M)
+        body = re.search(r"^Description-(?!md5)\w+: (.*(?:\n .*)*)", block, re.M)
         if not (md5 and body):
             continue
         title, _, text = body[1].partition("\n")

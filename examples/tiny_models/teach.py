@@ -23,7 +23,7 @@ SHARD = 4096
 MAX_CHARS = 260
 # Texts a source may give, titles a source may give; chosen so that ordinary prose dominates.
 SHARES = {
-    "debian-descriptions": (34_000, 22_000), "wordnet": (34_000, 14_000), "gcide": (14_000, 0),
+    "debian-descriptions": (34_000, 22_000), "wordnet": (34_000, 40_000), "gcide": (30_000, 25_000),
     "foldoc": (8_000, 3_000), "jargon": (1_500, 500), "vera": (1_500, 0), "freedict": (0, 22_000),
     "cedict": (0, 10_000),
     "catalogues": (0, 18_000), "libreoffice-help": (11_000, 5_000), "postgresql-doc": (5_000, 700),

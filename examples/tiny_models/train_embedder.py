@@ -36,8 +36,9 @@ class BagEmbedder(nn.Module):
     @torch.no_grad()
     def weigh(self, counts: torch.Tensor) -> None:
         """Start with rare tokens heavy and frequent ones light."""
-        share = counts / counts.sum()
+        share = (counts + 10) / counts.sum()
         self.table.mul_((1e-3 / (1e-3 + share))[:, None])
+        self.table[counts == 0] = 0.0  # never read, never trained
 
     def forward(self, bag: Bag) -> torch.Tensor:
         return F.embedding_bag(bag.ids, self.table, bag.offsets, mode="sum")
@@ -91,9 +92,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     data = Data(args.work_dir)
-    vocab = len(data.spaced)
+    vocab = data.vocab_size
     model = BagEmbedder(vocab, args.dim)
-    model.weigh(torch.from_numpy(np.bincount(data.entries.ids, minlength=vocab)).float() + 10)
+    model.weigh(torch.from_numpy(np.bincount(data.entries.ids, minlength=vocab)).float())
     optimizer = torch.optim.Adam(model.parameters(), lr=args.lr, betas=(0.9, 0.99))
     path = args.work_dir / f"ckpt/{args.name}.pt"
     start = 0
