@@ -44,7 +44,6 @@ class Data:
         self.work = work
         self.read_teacher()
         tokenizer = Tokenizer.from_file(str(work / "tokenizer-reranker.json"))
-        self.vocab_size = tokenizer.get_vocab_size()
         self.forms = self._question_forms(tokenizer)
         self.source = np.load(work / "entries/source.npy")
         self.source_names = json.loads((work / "entries/sources.json").read_text())
@@ -56,12 +55,12 @@ class Data:
         self.teacher = torch.from_numpy(np.concatenate(shards).astype(np.float32)) if shards else torch.zeros(0, 384)
 
     @staticmethod
-    def _question_forms(tokenizer: Tokenizer) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+    def _question_forms(tokenizer: Tokenizer) -> list[list[list[np.ndarray]]]:
+        """For each language and form the tokens before the title and those after it."""
         forms = []
         for lang in LANGUAGES:
             cut = [form.split("{}") for form in QUESTION_FORMS[lang]]
-            encoded = [[np.array(tokenizer.encode(side).ids, np.uint16) for side in pair] for pair in cut]
-            forms.append([(before, after) for before, after in encoded])
+            forms.append([[np.array(tokenizer.encode(side).ids, np.uint16) for side in pair] for pair in cut])
         return forms
 
     def _index_pairs(self) -> None:

@@ -41,6 +41,7 @@ MARKERS = {"Instruct: ": "\x01", "\nQuery:": "\n\x02", "<Instruct>:": "\x03", "<
 DOT = "\x06"  # a full stop ends a sentence; one inside a number, a name or an abbreviation is this
 SCRIPTS = (r"\p{Han}+", r"\p{Hiragana}+", r"[\p{Katakana}ー]+", r"\p{Hangul}+")
 WORD = "|".join(SCRIPTS) + r"|(?:(?![\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}])[\p{L}\p{M}])+"
+words_in = regex.compile(WORD).findall
 # Control characters, words of one script, single digits, newlines, marks of headings, runs of any other sign.
 PATTERN = rf"[\x01-\x06]|{WORD}|\p{{N}}|\n|\#|([^\s\p{{L}}\p{{M}}\p{{N}}])\1*"
 ANSWERS = ("yes", "no")  # each must be one token
@@ -75,7 +76,6 @@ def corpus_words(path: Path) -> dict[str, Counter[str]]:
     """How often each language's texts have each word, read up to a number of characters."""
     counts = {lang: Counter() for lang in LANGUAGES}
     room = {lang: TEXT_CHARS.get(lang, OTHER_CHARS) for lang in LANGUAGES}
-    find = regex.compile(WORD).findall
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             entry = json.loads(line)
@@ -83,18 +83,17 @@ def corpus_words(path: Path) -> dict[str, Counter[str]]:
                 for lang, text in entry[part].items():
                     if room[lang] > 0:
                         room[lang] -= len(text)
-                        counts[lang].update(find(text.lower()))
+                        counts[lang].update(words_in(text.lower()))
     return counts
 
 
 def word_weights(path: Path) -> dict[str, dict[str, float]]:
     """Every word's share of its language, half from general use (wordfreq) and half from the texts."""
     weights = {}
-    find = regex.compile(WORD).findall
     for lang, found in corpus_words(path).items():
         general: Counter[str] = Counter()
         for word, frequency in get_frequency_dict(lang, "best").items():
-            for part in find(word):
+            for part in words_in(word):
                 general[part] += frequency
         # Chinese and Japanese texts have no blanks, so only the word list knows their words.
         kept = {w: n for w, n in found.items() if n >= RARE} if lang not in ("zh", "ja") else dict(general)
@@ -140,8 +139,14 @@ def train_parts(tokenizer: Tokenizer, shares: Counter[str], size: int) -> dict[s
     return dict(json.loads(tokenizer.to_str())["model"]["vocab"])
 
 
+def split_bytes() -> pre_tokenizers.ByteLevel:
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)
+
+
 def byte_level(text: str) -> str:
-    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)[0][0]
+    """The text as the vocabulary writes it."""
+    written: str = split_bytes().pre_tokenize_str(text)[0][0]
+    return written
 
 
 def train(path: Path) -> Tokenizer:
@@ -151,7 +156,7 @@ def train(path: Path) -> Tokenizer:
         [
             pre_tokenizers.Split(Regex(r"[^\S\n]+"), behavior="removed"),
             pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False),
+            split_bytes(),
         ]
     )
     tokenizer.decoder = decoders.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)
@@ -164,6 +169,7 @@ def train(path: Path) -> Tokenizer:
     vocab = {byte_level(sign): math.log(1e-5) for sign in SIGNS}
     vocab |= {byte_level(word): math.log(mix[word]) for word in words}
     # Single bytes spell everything; then the likeliest parts that are not words already.
+    # More of them are learnt than there is room for, since many parts are words too.
     parts = train_parts(tokenizer, rest, size - WORDS // 2)
     for part in sorted(parts, key=lambda part: (len(part) > 1, -parts[part], part)):
         score = parts[part] + left

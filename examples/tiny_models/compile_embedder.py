@@ -108,10 +108,10 @@ def pool(model: Qwen3ForCausalLM, layout: Layout) -> None:
     layer.self_attn.q_norm.weight.data.fill_(strength)
 
 
-def read_table(work: Path, names: list[str]) -> np.ndarray:
-    """The mean of the runs' token vectors, which must continue one another."""
-    tables = [torch.load(work / f"ckpt/{name}.pt")["model"]["table"].numpy() for name in names]
-    return np.mean(tables, axis=0)[:, : HIDDEN - len(FLAGS)]
+def read_table(work: Path, name: str) -> np.ndarray:
+    """A run's token vectors, as many dimensions of them as the model has room for."""
+    table: np.ndarray = torch.load(work / f"ckpt/{name}.pt")["model"]["table"].numpy()
+    return table[:, : HIDDEN - len(FLAGS)]
 
 
 def compile_bag(table: np.ndarray, tokenizer: Tokenizer) -> Qwen3ForCausalLM:
@@ -129,7 +129,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work-dir", type=Path, default=Path("tiny_work"))
-    parser.add_argument("--name", nargs="+", default=["bag"], help="runs; several are averaged")
+    parser.add_argument("--name", default="merged", help="the run whose token vectors are taken")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     tokenizer_file = args.work_dir / "tokenizer-embedding.json"

@@ -324,7 +324,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work-dir", type=Path, default=Path("tiny_work"))
-    parser.add_argument("--name", nargs="+", default=["bag"], help="runs; several are averaged")
+    parser.add_argument("--name", default="merged", help="the run whose token vectors are taken")
     parser.add_argument("--shape", type=Path, help="JSON written by fit_reranker.py")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

@@ -1,6 +1,6 @@
 """Features of the compiled reranker for query-document pairs, and the answer's weights fitted to held-out pairs.
 
-    python examples/tiny_models/fit_reranker.py --work-dir tiny_work --name bag --out tiny_work/shape.json
+    python examples/tiny_models/fit_reranker.py --work-dir tiny_work --name merged --out tiny_work/shape.json
 
 Positives are held-out titles (half of them asked as questions) with their texts, negatives the nearest other texts by
 the bag's cosine and texts drawn at random. The ratio of likeness to coverage is set by hand (RATIO); a logistic
@@ -94,7 +94,7 @@ def logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1e-3) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work-dir", type=Path, default=Path("tiny_work"))
-    parser.add_argument("--name", nargs="+", default=["bag"], help="runs; several are averaged")
+    parser.add_argument("--name", default="merged", help="the run whose token vectors are taken")
     parser.add_argument("--pairs", type=int, default=300)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from compile_embedder import read_table
 from teach_words import token_shares, weights
 from tokenizers import Tokenizer
 
@@ -26,17 +27,16 @@ def main() -> None:
     parser.add_argument("--runs", nargs="+", required=True, metavar="NAME:WEIGHT")
     parser.add_argument("--name", default="merged", help="the run to write")
     args = parser.parse_args()
-    folder = args.work_dir / "ckpt"
     table = np.zeros(1)
     for run in args.runs:
         name, _, weight = run.partition(":")
-        table = table + float(weight) * torch.load(folder / f"{name}.pt")["model"]["table"].numpy()
+        table = table + float(weight) * read_table(args.work_dir, name)
     lengths = np.linalg.norm(table, axis=1)
     wanted = np.sqrt(lengths * weights(token_shares(args.work_dir, len(table))))
     table *= np.divide(wanted, lengths, out=np.zeros_like(lengths), where=lengths > 0)[:, None]
     tokenizer = Tokenizer.from_file(str(args.work_dir / "tokenizer-reranker.json"))
     table[[tokenizer.token_to_id(digit) for digit in "0123456789"]] *= DIGITS
-    torch.save({"model": {"table": torch.from_numpy(table.astype(np.float32))}}, folder / f"{args.name}.pt")
+    torch.save({"model": {"table": torch.from_numpy(table.astype(np.float32))}}, args.work_dir / f"ckpt/{args.name}.pt")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Train the embedder's token vectors and its pooled MLP; checkpoints, resumes, evaluates nothing but held-out pairs.
+"""Train the embedder's token vectors; checkpoints, resumes.
 
-    python examples/tiny_models/train_embedder.py --work-dir tiny_work --steps 6000
+    python examples/tiny_models/train_embedder.py --work-dir tiny_work --name both --init words
 
 The model is a bag: the sum of token vectors, whose lengths are the tokens' weights. `compile_embedder.py` writes the
 same function as Qwen3 layers. Losses: the teacher's similarities (squared error and KL) and in-batch contrast of pairs,
@@ -29,16 +29,9 @@ TAU = 0.05
 class BagEmbedder(nn.Module):
     """Token vectors summed; their lengths weigh the tokens."""
 
-    def __init__(self, vocab: int, dim: int) -> None:
+    def __init__(self, table: torch.Tensor) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.randn(vocab, dim) / dim**0.5)
-
-    @torch.no_grad()
-    def weigh(self, counts: torch.Tensor) -> None:
-        """Start with rare tokens heavy and frequent ones light."""
-        share = (counts + 10) / counts.sum()
-        self.table.mul_((1e-3 / (1e-3 + share))[:, None])
-        self.table[counts == 0] = 0.0  # never read, never trained
+        self.table = nn.Parameter(table)
 
     def forward(self, bag: Bag) -> torch.Tensor:
         return F.embedding_bag(bag.ids, self.table, bag.offsets, mode="sum")
@@ -79,7 +72,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work-dir", type=Path, default=Path("tiny_work"))
     parser.add_argument("--name", default="bag")
-    parser.add_argument("--dim", type=int, default=245)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--lr", type=float, default=0.01)
@@ -87,14 +79,11 @@ def main() -> None:
     parser.add_argument("--lesson-weight", type=float, default=1.0, help="0 trains on pairs alone")
     parser.add_argument("--pair-weight", type=float, default=1.0, help="0 trains on the teacher's lessons alone")
     parser.add_argument("--threads", type=int, default=2, help="1 on a machine that others keep busy")
-    parser.add_argument("--init", nargs="+", default=[], help="start from the mean of these runs")
+    parser.add_argument("--init", required=True, help="the run to start from; `words` is the first")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    torch.manual_seed(1)
     data = Data(args.work_dir)
-    vocab = data.vocab_size
-    model = BagEmbedder(vocab, args.dim)
-    model.weigh(torch.from_numpy(np.bincount(data.entries.ids, minlength=vocab)).float())
+    model = BagEmbedder(torch.from_numpy(read_table(args.work_dir, args.init)))
     optimizer = torch.optim.Adam(model.parameters(), lr=args.lr, betas=(0.9, 0.99))
     path = args.work_dir / f"ckpt/{args.name}.pt"
     start = 0
@@ -103,8 +92,6 @@ def main() -> None:
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         start = saved["step"]
-    elif args.init:
-        model.table.data.copy_(torch.from_numpy(read_table(args.work_dir, args.init)))
     began, seen = time.time(), torch.zeros(2)
     for step in range(start, args.steps):
         rng = np.random.default_rng((args.seed, step))
