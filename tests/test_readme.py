@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from qwen3_inference.checkpoint import tiny_folder
+from qwen3_inference.hub import tiny_folder
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -3,10 +3,10 @@
 from qwen3_inference.engines import EmbeddingEngine, Progress, RerankEngine
 from qwen3_inference.errors import CheckpointError, EngineNotPicklableError, HubUnavailableError, NumericalError
 from qwen3_inference.instructions import use_instruction
+from qwen3_inference.local.embedding import TorchEmbeddingEngine
+from qwen3_inference.local.rerank import TorchRerankEngine
+from qwen3_inference.local.settings import LocalSettings
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION
-from qwen3_inference.settings import LocalSettings
-from qwen3_inference.torch_embedding import TorchEmbeddingEngine
-from qwen3_inference.torch_rerank import TorchRerankEngine
 
 __all__ = [
     "DEFAULT_INSTRUCTION",

@@ -54,8 +54,8 @@ def identify(config: RagConfig) -> ModelIdentity:
         UnavailableError: the hub cannot be reached; the message names the ways out.
         ConfigError: no such model or folder.
     """
-    from qwen3_inference.checkpoint import check_dimensions, open_checkpoint
     from qwen3_inference.errors import CheckpointError, HubUnavailableError
+    from qwen3_inference.local.checkpoint import check_dimensions, open_checkpoint
 
     name = config.embedder_name
     try:

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from qwen3_inference.batching import is_out_of_memory, plan_batches, run_batches, run_distinct
+from qwen3_inference.local.batching import is_out_of_memory, plan_batches, run_batches, run_distinct
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=30)
 

@@ -4,14 +4,14 @@ import doctest
 import importlib
 
 import pytest
-from qwen3_inference.checkpoint import tiny_folder
+from qwen3_inference.hub import tiny_folder
 
 MODULES = [
-    "qwen3_inference.batching",
+    "qwen3_inference.local.batching",
     "qwen3_inference.instructions",
     "qwen3_inference.prompts",
-    "qwen3_inference.torch_embedding",
-    "qwen3_inference.torch_rerank",
+    "qwen3_inference.local.embedding",
+    "qwen3_inference.local.rerank",
     "llama_index.embeddings.qwen3.base",
     "llama_index.embeddings.qwen3.generated",
     "llama_index.postprocessor.qwen3_rerank.base",

@@ -3,8 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from qwen3_inference import linear
-from qwen3_inference.linear import GatedLinear, Linear
+from qwen3_inference.local import linear
+from qwen3_inference.local.linear import GatedLinear, Linear
 
 needs_packing = pytest.mark.skipif(
     not linear._can_pack(), reason="this torch on this processor cannot rearrange bfloat16 weights"

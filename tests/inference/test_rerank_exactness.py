@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from qwen3_inference.torch_rerank import sigmoid
+from qwen3_inference.local.rerank import sigmoid
 from support import reference
 from support.engines import PROBABILITY_TOLERANCE, assert_close, reranker
 from support.texts import ADDED, EDGE_CASES, random_texts

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from qwen3_inference.worker import MAX_WAITING, ModelWorker
+from qwen3_inference.local.worker import MAX_WAITING, ModelWorker
 from support.engines import VECTOR_TOLERANCE, assert_close, embedder, reranker
 
 

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from qwen3_inference.checkpoint import tiny_folder
+from qwen3_inference.hub import tiny_folder
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = [

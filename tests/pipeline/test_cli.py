@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import qwen3_rag
-from qwen3_inference.checkpoint import tiny_folder
+from qwen3_inference.hub import tiny_folder
 from qwen3_rag.chunking import PassageParser
 from qwen3_rag.cli import app
 from qwen3_rag.discover import find_files

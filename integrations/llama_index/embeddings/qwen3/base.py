@@ -12,11 +12,11 @@ from llama_index.embeddings.qwen3.cache import aembed_with_cache, embed_with_cac
 from llama_index.embeddings.qwen3.interface import QUERY, RoleEmbedding
 from llama_index.embeddings.qwen3.reporting import reported
 from qwen3_inference import EmbeddingEngine, LocalSettings, Progress, TorchEmbeddingEngine
-from qwen3_inference.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
 from qwen3_inference.engines import Vectors, check_picklable
 from qwen3_inference.instructions import current_query_instruction
+from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
+from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS
 from qwen3_inference.prompts import check_instruction
-from qwen3_inference.settings import DEFAULT_MAX_BATCH_TOKENS
 from qwen3_inference.tokenization import check_texts
 
 DEFAULT_MODEL = "Qwen/Qwen3-Embedding-0.6B"

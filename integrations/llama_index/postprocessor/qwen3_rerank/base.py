@@ -12,11 +12,11 @@ from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRan
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
 from qwen3_inference import LocalSettings, NumericalError, RerankEngine, TorchRerankEngine
-from qwen3_inference.checkpoint import DEFAULT_MAX_LENGTH
 from qwen3_inference.engines import Scores, check_picklable
 from qwen3_inference.instructions import current_rerank_instruction
+from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH
+from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS, check_positive
 from qwen3_inference.prompts import check_instruction
-from qwen3_inference.settings import DEFAULT_MAX_BATCH_TOKENS, check_positive
 
 dispatcher = get_dispatcher(__name__)
 

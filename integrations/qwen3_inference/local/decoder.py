@@ -23,9 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qwen3_inference.attention import PackedAttention, PaddedAttention, attention_for, joined
 from qwen3_inference.errors import CheckpointError
-from qwen3_inference.linear import GatedLinear, Linear
+from qwen3_inference.local.attention import PackedAttention, PaddedAttention, attention_for, joined
+from qwen3_inference.local.linear import GatedLinear, Linear
 
 # Element-wise work in float32 runs on as many rows as stay in a core's cache: 2.4 times as fast as all rows at once.
 _ROWS_IN_CACHE = 256

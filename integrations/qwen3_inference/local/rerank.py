@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_inference.batching import run_distinct
-from qwen3_inference.checkpoint import Checkpoint
 from qwen3_inference.engines import Progress, Scores
+from qwen3_inference.local.batching import run_distinct
+from qwen3_inference.local.checkpoint import Checkpoint
+from qwen3_inference.local.engine import TorchEngine, cut_documents, raise_for_non_finite
 from qwen3_inference.prompts import (
     DEFAULT_INSTRUCTION,
     RERANK_PREFIX,
@@ -20,18 +21,17 @@ from qwen3_inference.prompts import (
     rerank_query_text,
 )
 from qwen3_inference.tokenization import PromptTokenizer
-from qwen3_inference.torch_engine import TorchEngine, cut_documents, raise_for_non_finite
 
 if TYPE_CHECKING:
     import torch
 
-    from qwen3_inference.loading import LoadedReranker
+    from qwen3_inference.local.loading import LoadedReranker
 
 
 class TorchRerankEngine(TorchEngine["LoadedReranker"]):
     """Qwen3-Reranker with torch in this process; implements `RerankEngine`.
 
-    >>> from qwen3_inference.settings import LocalSettings
+    >>> from qwen3_inference.local.settings import LocalSettings
     >>> engine = TorchRerankEngine(LocalSettings("tiny", "reranker"))
     >>> scores = engine.score("How do I bake bread?", ["Knead the dough, let it rise and bake it.", "Tyres need air."])
     >>> bool(scores[0] > scores[1])
@@ -78,7 +78,7 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
     def _load_model(
         self, checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: "torch.device", dtype: "torch.dtype"
     ) -> "LoadedReranker":
-        from qwen3_inference.loading import load_reranker
+        from qwen3_inference.local.loading import load_reranker
 
         return load_reranker(checkpoint, tokenizer, device, dtype, self.settings.trust_remote_code)
 

@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qwen3_inference.batching import run_distinct
-from qwen3_inference.checkpoint import Checkpoint, check_dimensions
-from qwen3_inference.coalescing import Coalescer
 from qwen3_inference.engines import Progress, Vectors
+from qwen3_inference.local.batching import run_distinct
+from qwen3_inference.local.checkpoint import Checkpoint, check_dimensions
+from qwen3_inference.local.coalescing import Coalescer
+from qwen3_inference.local.engine import TorchEngine, cut_documents, raise_for_non_finite
+from qwen3_inference.local.settings import LocalSettings
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION, check_instruction, query_text
-from qwen3_inference.settings import LocalSettings
 from qwen3_inference.tokenization import PromptTokenizer
-from qwen3_inference.torch_engine import TorchEngine, cut_documents, raise_for_non_finite
 
 if TYPE_CHECKING:
     import torch
 
-    from qwen3_inference.decoder import KeyValues
-    from qwen3_inference.loading import LoadedEmbedder
+    from qwen3_inference.local.decoder import KeyValues
+    from qwen3_inference.local.loading import LoadedEmbedder
 
 
 class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
     """Qwen3-Embedding with torch in this process; implements `EmbeddingEngine`.
 
-    >>> from qwen3_inference.settings import LocalSettings
+    >>> from qwen3_inference.local.settings import LocalSettings
     >>> engine = TorchEmbeddingEngine(LocalSettings("tiny", "embedding"))
     >>> engine.embed_queries(["How do I bake bread?"], dimensions=64).shape
     (1, 64)
@@ -80,7 +80,7 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
     def _load_model(
         self, checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: "torch.device", dtype: "torch.dtype"
     ) -> "LoadedEmbedder":
-        from qwen3_inference.loading import load_embedder
+        from qwen3_inference.local.loading import load_embedder
 
         return load_embedder(checkpoint, tokenizer, device, dtype, self.settings.trust_remote_code)
 

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-from qwen3_inference.checkpoint import (
+from qwen3_inference.hub import TINY, local_folder
+from qwen3_inference.local.checkpoint import (
     DEFAULT_MAX_LENGTH,
-    TINY,
     Checkpoint,
-    local_folder,
     open_checkpoint,
     read_checkpoint,
 )
-from qwen3_inference.devices import check_dtype
+from qwen3_inference.local.devices import check_dtype
 
 # On a CPU packs of 2048 were 4 % faster than packs of 8192 (examples/benchmarks/results); no GPU was measured.
 DEFAULT_MAX_BATCH_TOKENS = 2048

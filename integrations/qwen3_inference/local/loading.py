@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qwen3_inference.checkpoint import Checkpoint
-from qwen3_inference.decoder import Qwen3Decoder
 from qwen3_inference.errors import CheckpointError
+from qwen3_inference.local.checkpoint import Checkpoint
+from qwen3_inference.local.decoder import Qwen3Decoder
 from qwen3_inference.tokenization import PromptTokenizer
 
 

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from qwen3_inference.engines import Vectors
-from qwen3_inference.worker import ModelWorker
+from qwen3_inference.local.worker import ModelWorker
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from qwen3_inference.checkpoint import Checkpoint, effective_max_length
 from qwen3_inference.errors import NumericalError
-from qwen3_inference.settings import LocalSettings
+from qwen3_inference.local.checkpoint import Checkpoint, effective_max_length
+from qwen3_inference.local.settings import LocalSettings
+from qwen3_inference.local.worker import ModelWorker
 from qwen3_inference.tokenization import PromptTokenizer
-from qwen3_inference.worker import ModelWorker
 
 if TYPE_CHECKING:
     import torch
 
-    from qwen3_inference.decoder import KeyValues, Qwen3Decoder
+    from qwen3_inference.local.decoder import KeyValues, Qwen3Decoder
 
 _KEPT_PREFIXES = 8
 
@@ -66,7 +66,7 @@ class TorchEngine(Generic[Model]):
 
     def _loaded(self) -> tuple[PromptTokenizer, Model]:
         if self._model is None or self._tokenizer is None:
-            from qwen3_inference.devices import resolve_device, resolve_dtype
+            from qwen3_inference.local.devices import resolve_device, resolve_dtype
 
             checkpoint = self.settings.open()
             self._max_length = effective_max_length(self.settings.max_length, checkpoint)
