@@ -2,7 +2,7 @@
 
 import pytest
 from llama_index.core.postprocessor import SentenceTransformerRerank
-from llama_index_conformance import (
+from qwen3_conformance import (
     EMBEDDING_CHECKS,
     POSTPROCESSOR_CHECKS,
     ConformanceError,
@@ -10,8 +10,8 @@ from llama_index_conformance import (
     NotApplicableError,
     PostprocessorSubject,
 )
-from llama_index_conformance import embedding as embedding_checks
-from llama_index_conformance import postprocessor as postprocessor_checks
+from qwen3_conformance import embedding as embedding_checks
+from qwen3_conformance import postprocessor as postprocessor_checks
 from support import faulty
 from support.checkpoints import make_checkpoint
 from transformers import AutoConfig, Qwen3ForSequenceClassification

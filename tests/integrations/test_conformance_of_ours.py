@@ -3,7 +3,7 @@
 import pytest
 from llama_index.embeddings.qwen3 import Qwen3Embedding
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
-from llama_index_conformance import EMBEDDING_CHECKS, POSTPROCESSOR_CHECKS, EmbeddingSubject, PostprocessorSubject
+from qwen3_conformance import EMBEDDING_CHECKS, POSTPROCESSOR_CHECKS, EmbeddingSubject, PostprocessorSubject
 from support.engines import FLOAT32_ON_CPU
 from support.probes import probed_embedder, probed_reranker
 

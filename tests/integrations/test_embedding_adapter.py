@@ -12,7 +12,7 @@ from llama_index.core.ingestion.pipeline import get_transformation_hash
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.qwen3 import DocumentText, Qwen3Embedding, use_instruction
-from llama_index_conformance.recording import recording
+from qwen3_conformance.recording import recording
 from qwen3_inference import EngineNotPicklableError, NumericalError
 from support import reference
 from support.engines import FLOAT32_ON_CPU, VECTOR_TOLERANCE, assert_close, embedder

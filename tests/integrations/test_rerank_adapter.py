@@ -9,7 +9,7 @@ from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.schema import ImageNode, MetadataMode, NodeWithScore, QueryBundle, TextNode
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank, use_instruction
-from llama_index_conformance.recording import recording
+from qwen3_conformance.recording import recording
 from qwen3_inference import EngineNotPicklableError, NumericalError
 from qwen3_inference.tokenization import PromptTokenizer
 from support import reference

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = [
     "llama_index/embeddings/qwen3",
     "llama_index/postprocessor/qwen3_rerank",
-    "llama_index_conformance",
+    "qwen3_conformance",
     "qwen3_inference",
     "qwen3_rag",
 ]
@@ -104,9 +104,9 @@ try:
     from llama_index.embeddings.openai import OpenAIEmbedding  # shares the folder llama_index/embeddings with ours
 except ModuleNotFoundError:
     pass
-import llama_index.embeddings.qwen3, qwen3_inference, qwen3_rag, llama_index_conformance
+import llama_index.embeddings.qwen3, qwen3_inference, qwen3_rag, qwen3_conformance
 print(json.dumps([module.__file__ for module in (
-    llama_index.embeddings.qwen3, qwen3_inference, qwen3_rag, llama_index_conformance)]))
+    llama_index.embeddings.qwen3, qwen3_inference, qwen3_rag, qwen3_conformance)]))
 """
     origins = json.loads(run(installed, code).splitlines()[-1])
     assert all(origin.startswith(str(installed)) for origin in origins), "the checkout was imported, not the wheel"

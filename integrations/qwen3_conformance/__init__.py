@@ -4,7 +4,7 @@ Each check is a function of a subject; it returns None, raises `ConformanceError
 or raises `NotApplicableError` where the subject lacks what the check needs. No test framework is imported. With pytest:
 
     import pytest
-    from llama_index_conformance import EMBEDDING_CHECKS, EmbeddingSubject, NotApplicableError
+    from qwen3_conformance import EMBEDDING_CHECKS, EmbeddingSubject, NotApplicableError
 
     SUBJECT = EmbeddingSubject(make=lambda: MyEmbedding("my-model"))
 
@@ -20,10 +20,10 @@ manager) around each forward of its model, which is how overlapping forwards are
 embedding with that cache.
 """
 
-from llama_index_conformance.embedding import EMBEDDING_CHECKS
-from llama_index_conformance.outcome import ConformanceError, NotApplicableError
-from llama_index_conformance.postprocessor import POSTPROCESSOR_CHECKS
-from llama_index_conformance.subjects import EmbeddingSubject, PostprocessorSubject, Probe
+from qwen3_conformance.embedding import EMBEDDING_CHECKS
+from qwen3_conformance.outcome import ConformanceError, NotApplicableError
+from qwen3_conformance.postprocessor import POSTPROCESSOR_CHECKS
+from qwen3_conformance.subjects import EmbeddingSubject, PostprocessorSubject, Probe
 
 __all__ = [
     "EMBEDDING_CHECKS",

@@ -9,7 +9,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.storage.kvstore.types import BaseKVStore
 
-from llama_index_conformance.outcome import NotApplicableError
+from qwen3_conformance.outcome import NotApplicableError
 
 
 class Probe:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from llama_index_conformance.outcome import require
+from qwen3_conformance.outcome import require
 
 Component = TypeVar("Component", bound=Any)
 SECRET_NAMES = ("api_key", "apikey", "secret", "password", "access_token", "auth", "credential")

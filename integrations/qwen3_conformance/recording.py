@@ -12,7 +12,7 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from pydantic import Field
 
-from llama_index_conformance.outcome import require
+from qwen3_conformance.outcome import require
 
 
 @dataclass

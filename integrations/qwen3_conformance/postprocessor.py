@@ -11,17 +11,17 @@ from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRan
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
 
-from llama_index_conformance.nodes import QUERY, TEXTS, UnreadableNode, make_nodes, scores_by_id, snapshot
-from llama_index_conformance.outcome import ConformanceError, require
-from llama_index_conformance.recording import recording
-from llama_index_conformance.shared import (
+from qwen3_conformance.nodes import QUERY, TEXTS, UnreadableNode, make_nodes, scores_by_id, snapshot
+from qwen3_conformance.outcome import ConformanceError, require
+from qwen3_conformance.recording import recording
+from qwen3_conformance.shared import (
     deep_copied,
     from_dict_of_to_dict,
     require_free_loop,
     require_no_secret,
     unpickled,
 )
-from llama_index_conformance.subjects import PostprocessorSubject, Probe
+from qwen3_conformance.subjects import PostprocessorSubject, Probe
 
 
 def the_callers_nodes_and_metadata_are_not_changed(subject: PostprocessorSubject) -> None:

@@ -11,9 +11,9 @@ from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent,
 from llama_index.core.schema import TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 
-from llama_index_conformance.outcome import require
-from llama_index_conformance.recording import recording
-from llama_index_conformance.shared import (
+from qwen3_conformance.outcome import require
+from qwen3_conformance.recording import recording
+from qwen3_conformance.shared import (
     UNREADABLE,
     deep_copied,
     from_dict_of_to_dict,
@@ -21,7 +21,7 @@ from llama_index_conformance.shared import (
     require_no_secret,
     unpickled,
 )
-from llama_index_conformance.subjects import EmbeddingSubject, Probe
+from qwen3_conformance.subjects import EmbeddingSubject, Probe
 
 TEXTS = [
     "Paris is the capital of France.",
