@@ -2,7 +2,8 @@
 anything else (an HTTP server, a test double) only needs these methods.
 
 Engines take plain strings and own everything below: prompts, tokens, batches, one forward at a time.
-Results are float arrays on the CPU in the caller's order.
+Results are float arrays on the CPU in the caller's order. An engine says whose results they are by an attribute
+`identity`, a string: without one, nothing is cached for it.
 """
 
 import pickle
@@ -44,11 +45,21 @@ class EmbeddingEngine(Protocol):
     ) -> Vectors: ...
 
     def embed_documents(
-        self, documents: Sequence[str], *, dimensions: int | None = None, progress: Progress | None = None
+        self,
+        documents: Sequence[str],
+        *,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        progress: Progress | None = None,
     ) -> Vectors: ...
 
     async def aembed_documents(
-        self, documents: Sequence[str], *, dimensions: int | None = None, progress: Progress | None = None
+        self,
+        documents: Sequence[str],
+        *,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        progress: Progress | None = None,
     ) -> Vectors: ...
 
 

@@ -1,18 +1,30 @@
 """Text to token ids, such that user text can never become a control token.
 
 A tokenizer first cuts its *added tokens* (`<|im_end|>`, `<think>`, ...) out of a text and then runs byte-pair
-encoding on what lies between. Prompts need that step; user text must not have it, or a document could close its turn
-or write the verdict. So user text goes through the same tokenizer with the added tokens removed: for a text that
-contains none, the ids are the reference's; one that does is split into ordinary tokens.
+encoding on what lies between. Prompts need that step; user text must not have it for the tokens that control a model,
+or a document could close its turn or write the verdict. So user text goes through the same tokenizer with these
+removed: for a text that contains none, the ids are the reference's; one that does is split into ordinary tokens. Other
+words that a fine-tune added are vocabulary, in user text as well.
 """
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from qwen3_inference.errors import CheckpointError
+
+END = "<|endoftext|>"
+CONTROL_TOKENS = frozenset(
+    [f"<|{name}|>" for name in ("endoftext", "im_start", "im_end", "object_ref_start", "object_ref_end", "box_start",
+     "box_end", "quad_start", "quad_end", "vision_start", "vision_end", "vision_pad", "image_pad", "video_pad",
+     "fim_prefix", "fim_middle", "fim_suffix", "fim_pad", "repo_name", "file_sep")]
+    + [f"<{slash}{name}>" for name in ("tool_call", "tool_response", "think") for slash in ("", "/")]
+)  # fmt: skip
+"""The added tokens of the official tokenizers, also those that these do not mark as special."""
 
 
 class PromptTokenizer:
@@ -21,31 +33,54 @@ class PromptTokenizer:
     def __init__(self, folder: Path) -> None:
         path = folder / "tokenizer.json"
         if not path.is_file():
-            raise CheckpointError(f"{folder} has no tokenizer.json; a Qwen3 checkpoint ships one (a fast tokenizer)")
-        text = path.read_text(encoding="utf-8")
+            raise CheckpointError(
+                f"{folder} has no tokenizer.json (a fast tokenizer), which a Qwen3 checkpoint ships: it was not copied "
+                "or downloaded whole; get it again"
+            )
+        raw = path.read_bytes()
+        if raw.startswith(b"version https://git-lfs"):
+            raise CheckpointError(f"{path} is a Git LFS pointer, not the file: run `git lfs pull` in its repository")
         try:
+            text = raw.decode()
             self._template = _without_limits(Tokenizer.from_str(text))
         except Exception as error:  # tokenizers raises nothing narrower
             raise CheckpointError(f"{path} cannot be read: {error}; take it from the model's hub repository") from error
         settings = json.loads(text)
-        settings["added_tokens"] = []
+        added = settings["added_tokens"]
+        controls = [token["content"] for token in added if _is_control(token)]
+        # The last control token in a text, with everything before it.
+        self._controlled = re.compile(f".*(?:{'|'.join(map(re.escape, controls))})", re.DOTALL) if controls else None
+        settings["added_tokens"] = [token for token in added if not _is_control(token)]
         # The post-processor appends by id and knows nothing of user text; ids it appends are read from the original.
         settings["post_processor"] = None
         self._plain = _without_limits(Tokenizer.from_str(json.dumps(settings)))
+        # Without the tokens before them, the words that are left have moved up.
+        words = [token["content"] for token in settings["added_tokens"]]
+        moved: dict[Any, Any] = {self._plain.token_to_id(word): self._template.token_to_id(word) for word in words}
+        self._moved: dict[int, int] = {new: old for new, old in moved.items() if new != old}
+        self.largest_id = max(self._template.get_vocab(with_added_tokens=True).values())
         self.folder = folder
 
     def encode_template(self, text: str) -> list[int]:
         """Ids of a trusted text; added tokens in it are themselves."""
         return list(self._template.encode(text, add_special_tokens=False).ids)
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of user texts, with nothing appended and every added token split."""
+    def encode(self, texts: Sequence[str], before: str = "") -> list[list[int]]:
+        """Ids of user texts behind a trusted prompt, with nothing appended and every control token in a text split."""
         check_texts(texts)
-        try:
-            return [list(encoding.ids) for encoding in self._plain.encode_batch_fast(list(texts))]
-        except (UnicodeEncodeError, TypeError):
-            _raise_for_surrogates(texts)
-            raise
+        trusted, open_end = self._split(before)
+        head = self.encode_template(trusted) if trusted else []
+        found = self._plain.encode_batch_fast([open_end + text for text in texts])
+        moved = self._moved
+        if not moved:
+            return [head + list(encoding.ids) for encoding in found]
+        return [head + [moved.get(token, token) for token in encoding.ids] for encoding in found]
+
+    def _split(self, prompt: str) -> tuple[str, str]:
+        """Up to the last control token, where a tokenizer always splits; and the rest, which may join the text."""
+        match = self._controlled.match(prompt) if self._controlled else None
+        end = match.end() if match else 0
+        return prompt[:end], prompt[end:]
 
     def appended_ids(self) -> list[int]:
         """The ids the tokenizer itself appends to every text (Qwen3-Embedding: `<|endoftext|>`)."""
@@ -67,24 +102,33 @@ class PromptTokenizer:
         return None if found is None else int(found)
 
 
-def check_texts(texts: Sequence[str]) -> None:
-    """Raise ValueError for anything that is not a string."""
+def appends_end(settings: Mapping[str, Any]) -> bool:
+    """Whether a parsed tokenizer.json appends `<|endoftext|>` to a text, as an embedder's does."""
+    found = settings.get("post_processor") or {}
+    parts = found.get("processors", [found]) if isinstance(found, Mapping) else []
+    single = [piece for part in parts for piece in part.get("single", [])]
+    return any(piece.get("SpecialToken", {}).get("id") == END for piece in single)
+
+
+def check_texts(texts: Sequence[str], name: str = "text") -> None:
+    """Raise ValueError for anything that is not a string of Unicode text; `name` is what one of them is called."""
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            raise ValueError(f"text {index} is {type(text).__name__}, not a string: {text!r:.80}")
+            raise ValueError(f"{name} {index} is {type(text).__name__}, not a string: {text!r:.80}")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{name} {index} has the lone surrogate {text[error.start]!r} at position {error.start}, which is not "
+                "Unicode text; clean it, for example with text.encode('utf-8', 'replace').decode()"
+            ) from None
+
+
+def _is_control(token: Mapping[str, Any]) -> bool:
+    return bool(token.get("special")) or token["content"] in CONTROL_TOKENS
 
 
 def _without_limits(tokenizer: Tokenizer) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def _raise_for_surrogates(texts: Sequence[str]) -> None:
-    for index, text in enumerate(texts):
-        for position, character in enumerate(text):
-            if "\ud800" <= character <= "\udfff":
-                raise ValueError(
-                    f"text {index} has the lone surrogate {character!r} at position {position}, which is not Unicode "
-                    "text; clean it, for example with text.encode('utf-8', 'replace').decode()"
-                ) from None

@@ -60,7 +60,7 @@ def identify(config: RagConfig) -> ModelIdentity:
     name = config.embedder_name
     try:
         found = open_checkpoint(name, "embedding", revision=config.embed_revision, cache_folder=config.cache_folder)
-        check_dimensions(config.dimensions, found.hidden_size, name)
+        check_dimensions(config.dimensions, found.largest_dimension, name)
     except HubUnavailableError as error:
         raise UnavailableError(hub_advice(error)) from error
     except CheckpointError as error:
@@ -70,7 +70,7 @@ def identify(config: RagConfig) -> ModelIdentity:
     in_hub_cache = found.folder.parent.name == "snapshots"
     revision = found.folder.name if in_hub_cache else fingerprint(found.folder)
     shown = name if in_hub_cache or name == "tiny" else str(Path(name).expanduser().resolve())
-    return ModelIdentity(shown, revision, config.dimensions or found.hidden_size)
+    return ModelIdentity(shown, revision, config.dimensions or found.dimension)
 
 
 def fingerprint(folder: Path) -> str:

@@ -82,12 +82,36 @@ def test_safetensors_are_taken_where_both_are_there(copy_of, embedding_folder):
     assert (embedder(folder).embed_documents(["a"]) == embedder(embedding_folder).embed_documents(["a"])).all()
 
 
-@pytest.mark.parametrize("changes", [{"hidden_act": "gelu"}, {"use_sliding_window": True}])
-def test_a_variant_that_would_be_computed_wrongly_is_refused(copy_of, embedding_folder, changes):
-    folder = copy_of(embedding_folder)
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"hidden_act": "gelu"}, r"hidden_act 'gelu' \(computed: 'silu'\)"),
+        ({"use_sliding_window": True}, "a sliding window"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "layer_types 'sliding_attention'"),
+        ({"layer_types": ["linear_attention"] * 2}, "layer_types 'linear_attention'"),
+        ({"is_causal": False}, "attention in both directions"),
+        ({"use_bidirectional_attention": True}, "attention in both directions"),
+        ({"bidirectional": True}, "attention in both directions"),
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, r"quantised weights \(gptq\)"),
+        ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "rope_type 'dynamic' is not supported"),
+        ({"rope_scaling": {"type": "longrope", "factor": 2.0}}, "rope_type 'longrope' is not supported"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "default"}}}, "a rotary embedding of its own"),
+        ({"partial_rotary_factor": 0.5}, r"partial_rotary_factor 0\.5"),
+        ({"auto_map": {"AutoModel": "modeling.BiQwen3"}}, r"code of its own \(AutoModel: modeling\.BiQwen3\)"),
+        ({"architectures": ["Qwen3ForTokenClassification"]}, "the architecture 'Qwen3ForTokenClassification'"),
+        ({"architectures": ["JinaForRanking"]}, "the architecture 'JinaForRanking'"),
+        ({"num_key_value_heads": 3}, "must be a multiple of num_key_value_heads 3"),
+        ({"hidden_size": "32"}, "hidden_size '32' must be an integer"),
+        ({"head_dim": 15}, "head_dim 15 must be even"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("kind", ["embedding", "reranker"])
+def test_a_variant_that_would_be_computed_wrongly_is_refused(copy_of, checkpoint_folder, kind, changes, named):
+    folder = copy_of(checkpoint_folder(kind))
     edit_config(folder, **changes)
-    with pytest.raises(CheckpointError, match="needs hidden_act 'silu' and no sliding window"):
-        LocalSettings(str(folder), "embedding").check()
+    with pytest.raises(CheckpointError, match=rf"copy/config\.json .*{named}"):
+        LocalSettings(str(folder), kind).check()
 
 
 def test_a_position_encoding_that_depends_on_the_length_is_refused(tmp_path):

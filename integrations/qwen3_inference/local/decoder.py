@@ -16,20 +16,20 @@ G query heads that share a key-value head, D head dimension. Queries, keys and v
 attention reads fastest; their first dimension is the token all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from qwen3_inference.errors import CheckpointError
+from qwen3_inference.local.architecture import Architecture
 from qwen3_inference.local.attention import PackedAttention, PaddedAttention, attention_for, joined
 from qwen3_inference.local.linear import GatedLinear, Linear
+from qwen3_inference.local.rope import inverse_frequencies
 
 # Element-wise work in float32 runs on as many rows as stay in a core's cache: 2.4 times as fast as all rows at once.
 _ROWS_IN_CACHE = 256
-_STATIC_ROPE_TYPES = ("default", "linear", "yarn", "llama3")
 
 
 @dataclass(frozen=True)
@@ -58,30 +58,25 @@ class KeyValues:
 
 
 class Qwen3Decoder:
-    """Weights taken over from a loaded transformers `Qwen3Model`, which is unusable afterwards."""
+    """`weight(name)` gives a copy of one tensor of transformers' `Qwen3Model`, in the dtype and place of computation;
+    each is asked for once, so that no more than one layer is in memory twice."""
 
-    def __init__(self, model: Any, device: torch.device) -> None:
-        config = model.config
-        self.kv_heads: int = config.num_key_value_heads
-        self._group: int = config.num_attention_heads // self.kv_heads
-        self.head_dim: int = config.head_dim
-        self.eps: float = config.rms_norm_eps
+    def __init__(self, architecture: Architecture, weight: Callable[[str], Tensor], device: torch.device) -> None:
+        self.kv_heads = architecture.num_key_value_heads
+        self._group = architecture.num_attention_heads // self.kv_heads
+        self.head_dim = architecture.head_dim
+        self.eps = architecture.rms_norm_eps
         self.device = device
-        self.embedding: Tensor = model.embed_tokens.weight.detach().to(device)
+        self.embedding = weight("embed_tokens.weight")
         self.dtype = self.embedding.dtype
-        self.final_norm: Tensor = model.norm.weight.detach().to(device)
-        rope_type = model.rotary_emb.rope_type
-        if rope_type not in _STATIC_ROPE_TYPES:
-            raise CheckpointError(
-                f"rope_type {rope_type!r} is not supported; one of {', '.join(_STATIC_ROPE_TYPES)} is"
-            )
-        self._inverse_frequencies = model.rotary_emb.inv_freq.detach().float().to(device)
-        self._rope_scale: float = model.rotary_emb.attention_scaling
+        self.final_norm = weight("norm.weight")
+        frequencies, self._rope_scale = inverse_frequencies(architecture)
+        self._inverse_frequencies = frequencies.to(device)
         self._rope = torch.empty(0)
-        self.layers: list[LayerWeights] = []
-        for index in range(len(model.layers)):
-            self.layers.append(self._take(model.layers[index]))
-            model.layers[index] = torch.nn.Identity()  # frees the separate weights before the next layer is fused
+        self.layers = [
+            self._take(partial(_named, weight, f"layers.{index}."), architecture.attention_bias)
+            for index in range(architecture.num_hidden_layers)
+        ]
 
     @torch.inference_mode()
     def last_hidden(self, sequences: Sequence[Sequence[int]], prefix: KeyValues | None = None) -> Tensor:
@@ -155,35 +150,32 @@ class Qwen3Decoder:
         positions = torch.cat([torch.arange(start, start + length, device=self.device) for length in lengths])
         return self._rope[positions, None, None]
 
-    def _take(self, layer: Any) -> LayerWeights:
-        attention, mlp = layer.self_attn, layer.mlp
+    def _take(self, weight: Callable[[str], Tensor], has_bias: bool) -> LayerWeights:
+        """One layer's weights, fused and reordered; `weight` knows the layer."""
 
-        def linear(*parts: tuple[Tensor, Tensor | None]) -> Linear:
-            biases = [bias.detach() for _, bias in parts if bias is not None]
-            weight = torch.cat([weight.detach() for weight, _ in parts]).to(self.device)
-            return Linear(weight, torch.cat(biases).to(self.device) if biases else None)
+        def linear(*names: str) -> Linear:
+            kinds = ("weight", "bias") if has_bias and "mlp" not in names[0] else ("weight",)
+            return Linear(*(torch.cat([rows(name, kind) for name in names]) for kind in kinds))
 
-        def plain(part: Any) -> tuple[Tensor, Tensor | None]:
-            return part.weight, part.bias
-
-        def paired(part: Any) -> tuple[Tensor, Tensor | None]:
-            return self._paired(part.weight), None if part.bias is None else self._paired(part.bias)
+        def rows(name: str, kind: str) -> Tensor:
+            found = weight(f"{name}.{kind}")
+            return self._paired(found) if name.endswith(("q_proj", "k_proj")) else found
 
         return LayerWeights(
-            query=linear(paired(attention.q_proj)),
-            key_value=linear(paired(attention.k_proj), plain(attention.v_proj)),
-            out=linear(plain(attention.o_proj)),
-            gate_up=GatedLinear(*(part.weight.detach().to(self.device) for part in (mlp.gate_proj, mlp.up_proj))),
-            down=linear(plain(mlp.down_proj)),
-            input_norm=layer.input_layernorm.weight.detach().to(self.device),
-            mlp_norm=layer.post_attention_layernorm.weight.detach().to(self.device),
-            query_norm=self._paired(attention.q_norm.weight).float().to(self.device),
-            key_norm=self._paired(attention.k_norm.weight).float().to(self.device),
+            query=linear("self_attn.q_proj"),
+            key_value=linear("self_attn.k_proj", "self_attn.v_proj"),
+            out=linear("self_attn.o_proj"),
+            gate_up=GatedLinear(weight("mlp.gate_proj.weight"), weight("mlp.up_proj.weight")),
+            down=linear("mlp.down_proj"),
+            input_norm=weight("input_layernorm.weight"),
+            mlp_norm=weight("post_attention_layernorm.weight"),
+            query_norm=self._paired(weight("self_attn.q_norm.weight")).float(),
+            key_norm=self._paired(weight("self_attn.k_norm.weight")).float(),
         )
 
     def _paired(self, rows: Tensor) -> Tensor:
         """(heads * D, ...) with row i + D / 2 of each head behind its row i."""
-        halves = rows.detach().view(-1, 2, self.head_dim // 2, *rows.shape[1:])
+        halves = rows.view(-1, 2, self.head_dim // 2, *rows.shape[1:])
         return halves.transpose(1, 2).reshape(rows.shape)
 
 
@@ -211,6 +203,10 @@ def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, turns: Tensor) -> Ten
 def _inverse_rms(wide: Tensor, eps: float) -> Tensor:
     norm: Tensor = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
     return norm.square_().div_(wide.shape[-1]).add_(eps).rsqrt_()
+
+
+def _named(weight: Callable[[str], Tensor], prefix: str, name: str) -> Tensor:
+    return weight(prefix + name)
 
 
 def _layer_prefix(prefix: KeyValues | None, index: int) -> tuple[Tensor, Tensor] | None:

@@ -13,7 +13,7 @@ from qwen3_inference.local.coalescing import Coalescer
 from qwen3_inference.local.engine import TorchEngine, cut_documents, raise_for_non_finite
 from qwen3_inference.local.settings import LocalSettings
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION, check_instruction, query_text
-from qwen3_inference.tokenization import PromptTokenizer
+from qwen3_inference.tokenization import PromptTokenizer, check_texts
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +45,8 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         dimensions: int | None = None,
         progress: Progress | None = None,
     ) -> Vectors:
-        """Unit vectors, float32 (queries, dimensions). `instruction`: None is the authors' default, "" is none.
+        """Unit vectors, float32 (queries, dimensions). `instruction`: None is the checkpoint's own
+        prompt (official ones: the default task), "" is none.
 
         Raises:
             ValueError: a query is longer than `max_length`; it is never cut.
@@ -66,51 +67,84 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         return await self._coalescer.submit((instruction, dimensions), queries)
 
     def embed_documents(
-        self, documents: Sequence[str], *, dimensions: int | None = None, progress: Progress | None = None
+        self,
+        documents: Sequence[str],
+        *,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        progress: Progress | None = None,
     ) -> Vectors:
-        """Unit vectors, float32 (documents, dimensions). Documents over `max_length` are cut, with one warning."""
-        return self._worker.run(partial(self._documents, documents, dimensions), progress)
+        """Unit vectors, float32 (documents, dimensions). Documents over `max_length` are cut, with one warning.
+
+        `prompt` is put before each document as it is; None is the checkpoint's own, which official ones do not have.
+        """
+        return self._worker.run(partial(self._documents, documents, prompt, dimensions), progress)
 
     async def aembed_documents(
-        self, documents: Sequence[str], *, dimensions: int | None = None, progress: Progress | None = None
+        self,
+        documents: Sequence[str],
+        *,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        progress: Progress | None = None,
     ) -> Vectors:
         """`embed_documents` off the event loop."""
-        return await self._worker.arun(partial(self._documents, documents, dimensions), progress)
+        return await self._worker.arun(partial(self._documents, documents, prompt, dimensions), progress)
 
     def _load_model(
         self, checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: "torch.device", dtype: "torch.dtype"
     ) -> "LoadedEmbedder":
         from qwen3_inference.local.loading import load_embedder
 
-        return load_embedder(checkpoint, tokenizer, device, dtype, self.settings.trust_remote_code)
+        return load_embedder(checkpoint, tokenizer, device, dtype)
 
     def _queries(
         self, queries: Sequence[str], instruction: str | None, dimensions: int | None, progress: Progress | None
     ) -> Vectors:
         check_instruction(instruction)
         tokenizer, model = self._loaded()
-        task = DEFAULT_INSTRUCTION if instruction is None else instruction
-        sequences = [ids + model.end_ids for ids in tokenizer.encode([query_text(query, task) for query in queries])]
+        if instruction is None and model.query_prompt is not None:
+            prompt = model.query_prompt
+        else:
+            prompt = query_text("", DEFAULT_INSTRUCTION if instruction is None else instruction)
+        check_texts(queries, "query")
+        sequences = [ids + model.end_ids for ids in tokenizer.encode(queries, prompt)]
         for index, ids in enumerate(sequences):
             if len(ids) > self._max_length:
                 raise ValueError(
                     f"query {index} takes {len(ids)} tokens with its instruction, over max_length={self._max_length}; "
                     "a query is never cut: shorten it or raise max_length"
                 )
-        if not task:
-            return self._forward(sequences, dimensions, None, progress)
-        # Up to `Query` only: the colon may become one token with the query's first characters. A prompt is tokenised
-        # whole and then compared, so one whose ids differ for any other reason is computed whole, and exact.
-        shared, prefix = self._prefix(task, tokenizer.encode([query_text("", task).removesuffix(":")])[0])
-        if any(ids[: len(shared)] != shared for ids in sequences):
-            return self._forward(sequences, dimensions, None, progress)
-        return self._forward([ids[len(shared) :] for ids in sequences], dimensions, prefix, progress)
+        return self._forward_behind(prompt, sequences, dimensions, progress)
 
-    def _documents(self, documents: Sequence[str], dimensions: int | None, progress: Progress | None) -> Vectors:
+    def _documents(
+        self, documents: Sequence[str], prompt: str | None, dimensions: int | None, progress: Progress | None
+    ) -> Vectors:
         tokenizer, model = self._loaded()
+        prompt = model.document_prompt if prompt is None else prompt
         room = self._max_length - len(model.end_ids)
-        kept = cut_documents(tokenizer.encode(documents), room, self._max_length)
-        return self._forward([ids + model.end_ids for ids in kept], dimensions, None, progress)
+        if prompt and (length := len(tokenizer.encode([""], prompt)[0])) >= room:
+            raise ValueError(
+                f"the document prompt takes {length} tokens, which leaves no room for a document in "
+                f"max_length={self._max_length}; shorten text_instruction or raise max_length"
+            )
+        kept = cut_documents(tokenizer.encode(documents, prompt), room, self._max_length)
+        return self._forward_behind(prompt, [ids + model.end_ids for ids in kept], dimensions, progress)
+
+    def _forward_behind(
+        self, prompt: str, sequences: list[list[int]], dimensions: int | None, progress: Progress | None
+    ) -> Vectors:
+        """The vectors of sequences that start with one prompt, whose keys and values are computed once.
+
+        A prompt's last character may become one token with a text's first ones, so it is not counted to what they
+        share; and a text whose ids differ for any other reason is computed whole, and exact.
+        """
+        if len(prompt) > 1:
+            shared = self._loaded()[0].encode([""], prompt[:-1])[0]
+            if all(ids[: len(shared)] == shared for ids in sequences):
+                shared, prefix = self._prefix(prompt, shared)
+                return self._forward([ids[len(shared) :] for ids in sequences], dimensions, prefix, progress)
+        return self._forward(sequences, dimensions, None, progress)
 
     def _forward(
         self, sequences: list[list[int]], dimensions: int | None, prefix: "KeyValues | None", progress: Progress | None
@@ -118,17 +152,18 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         import torch
 
         _, model = self._loaded()
-        check_dimensions(dimensions, self._hidden_size, self.settings.model)
+        check_dimensions(dimensions, self._checkpoint.largest_dimension, self.settings.model)
+        length = dimensions or self._checkpoint.dimension
+        is_cut = length < self._checkpoint.largest_dimension
 
         def forward(batch: list[Sequence[int]]) -> list[Vectors]:
             with torch.inference_mode():
-                hidden = model.decoder.last_hidden(batch, prefix)
-                vectors = model.head({"sentence_embedding": hidden})["sentence_embedding"]
-                if dimensions is not None:  # cut first, then to unit length again: the order MRL is trained for
-                    vectors = torch.nn.functional.normalize(vectors[:, :dimensions], dim=-1)
+                vectors = model.head(model.decoder.last_hidden(batch, prefix))
+                if is_cut:  # cut first, then to unit length again: the order MRL is trained for
+                    vectors = torch.nn.functional.normalize(vectors[:, :length], dim=-1)
                 return list(vectors.float().cpu().numpy())
 
         rows = run_distinct(sequences, self.settings.max_batch_tokens, forward, progress)
-        vectors = np.stack(rows) if rows else np.zeros((0, dimensions or self._hidden_size), np.float32)
+        vectors = np.stack(rows) if rows else np.zeros((0, length), np.float32)
         raise_for_non_finite(vectors, "vector")
         return vectors

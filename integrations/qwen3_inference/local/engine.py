@@ -1,5 +1,6 @@
 """What the two local engines share: lazy loading, one forward at a time, prompt prefixes, checks of the result."""
 
+import threading
 import warnings
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from qwen3_inference.local.decoder import KeyValues, Qwen3Decoder
 
 _KEPT_PREFIXES = 8
+_one_at_a_time = threading.RLock()
+"""Held by whoever loads, imports included: what torch and transformers do then is global to the process."""
 
 
 class _HasDecoder(Protocol):
@@ -41,8 +44,9 @@ class TorchEngine(Generic[Model]):
         self._worker = ModelWorker()
         self._model: Model | None = None
         self._tokenizer: PromptTokenizer | None = None
+        self._checkpoint: Checkpoint  # set with the model
+        self._identity: str | None = None
         self._max_length = settings.max_length
-        self._hidden_size = 0
         self._prefixes: OrderedDict[str, tuple[list[int], KeyValues]] = OrderedDict()
 
     def __reduce__(self) -> tuple[Any, tuple[LocalSettings]]:
@@ -55,6 +59,13 @@ class TorchEngine(Generic[Model]):
     def model_name(self) -> str:
         return self.settings.model
 
+    @property
+    def identity(self) -> str:
+        """Whose results these are: model, revision and what else changes them. Finds the files, loads no weights."""
+        if self._identity is None:
+            self._identity = f"{self.settings.model}@{self.settings.open().revision}/{self.settings.effective_dtype}"
+        return self._identity
+
     def load(self) -> None:
         """Load the weights now instead of at the first use.
 
@@ -66,16 +77,16 @@ class TorchEngine(Generic[Model]):
 
     def _loaded(self) -> tuple[PromptTokenizer, Model]:
         if self._model is None or self._tokenizer is None:
-            from qwen3_inference.local.devices import resolve_device, resolve_dtype
+            with _one_at_a_time:
+                from qwen3_inference.local.devices import resolve_device, resolve_dtype
 
-            checkpoint = self.settings.open()
-            self._max_length = effective_max_length(self.settings.max_length, checkpoint)
-            self._hidden_size = checkpoint.hidden_size
-            device = resolve_device(self.settings.device)
-            self._tokenizer = PromptTokenizer(checkpoint.folder)
-            self._model = self._load_model(
-                checkpoint, self._tokenizer, device, resolve_dtype(self.settings.effective_dtype, device)
-            )
+                checkpoint = self.settings.open()
+                self._max_length = effective_max_length(self.settings.max_length, checkpoint)
+                device = resolve_device(self.settings.device)
+                dtype = resolve_dtype(self.settings.effective_dtype, device)
+                self._tokenizer = PromptTokenizer(checkpoint.tokenizer_folder)
+                self._model = self._load_model(checkpoint, self._tokenizer, device, dtype)
+                self._checkpoint = checkpoint
         return self._tokenizer, self._model
 
     def _load_model(

@@ -1,114 +1,111 @@
-"""Weights into memory: the embedder through sentence-transformers, the reranker through transformers."""
+"""Weights into memory, as an embedder or a reranker."""
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from qwen3_inference.errors import CheckpointError
+from qwen3_inference.local.adapters import merged_weights
 from qwen3_inference.local.checkpoint import Checkpoint
 from qwen3_inference.local.decoder import Qwen3Decoder
+from qwen3_inference.local.dense import load_dense
+from qwen3_inference.local.heads import head_shapes, logit_row
+from qwen3_inference.local.template import template_instruction
+from qwen3_inference.local.weights import Weights, check_weights, open_weights
 from qwen3_inference.tokenization import PromptTokenizer
 
 
 @dataclass(frozen=True)
 class LoadedEmbedder:
     decoder: Qwen3Decoder
-    head: torch.nn.Sequential
-    """The sentence-transformers modules after the pooling (normalisation, or a fine-tune's dense layer)."""
+    head: Callable[[Tensor], Tensor]
+    """Last hidden states (N, hidden) to vectors (N, dimension): a fine-tune's dense layers, and the normalisation."""
     end_ids: list[int]
     """What the tokenizer appends to every text: `<|endoftext|>`, whose position is the pooled one."""
+    query_prompt: str | None
+    """Put before queries where no instruction is given; None: the authors' default instruction."""
+    document_prompt: str
+    """Put before documents where no other is given."""
 
 
 @dataclass(frozen=True)
 class LoadedReranker:
     decoder: Qwen3Decoder
-    yes_minus_no: Tensor
-    """w_yes - w_no, float32 (hidden,): the logit difference is its product with the last hidden state."""
+    logit_row: Tensor
+    """float32 (hidden,): its product with the last hidden state is the logit of the probability."""
+    instruction: str | None
+    """The checkpoint's default instruction; None: the authors'."""
 
 
 def load_embedder(
-    checkpoint: Checkpoint,
-    tokenizer: PromptTokenizer,
-    device: torch.device,
-    dtype: torch.dtype,
-    trust_remote_code: bool,
+    checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: torch.device, dtype: torch.dtype
 ) -> LoadedEmbedder:
-    """Raises CheckpointError for a tokenizer that appends no `<|endoftext|>` or modules without last-token pooling."""
+    """Raises CheckpointError for weights that do not fit, or a tokenizer that appends no `<|endoftext|>`."""
     end_ids = tokenizer.appended_ids()
     if end_ids != [tokenizer.token_id("<|endoftext|>")]:
         raise CheckpointError(
-            f"the tokenizer in {checkpoint.folder} appends {end_ids} to a text instead of <|endoftext|>, at whose "
+            f"the tokenizer in {tokenizer.folder} appends {end_ids} to a text instead of <|endoftext|>, at whose "
             "position Qwen3-Embedding is read; take tokenizer.json from the model's hub repository (old conversions "
             "lack it, and a reranker's has none)"
         )
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Transformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+    decoder, _ = _load_decoder(checkpoint, tokenizer, device, dtype)
+    modules = checkpoint.modules
+    layers = load_dense(modules.dense, device) if modules and modules.dense else []
+    is_normalized = modules is None or modules.is_normalized
 
-    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True}
-    with _quiet_loading():
-        if checkpoint.has_sentence_transformers_files:
-            model = SentenceTransformer(
-                str(checkpoint.folder),
-                device="cpu",
-                trust_remote_code=trust_remote_code,
-                local_files_only=True,
-                model_kwargs=options,
-            )
-        else:
-            transformer = Transformer(
-                str(checkpoint.folder), model_kwargs={**options, "trust_remote_code": trust_remote_code}
-            )
-            pooling = Pooling(checkpoint.hidden_size, pooling_mode="lasttoken")
-            model = SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu")
-    modules = list(model)
-    pooling = modules[1] if len(modules) > 1 else None
-    if not isinstance(pooling, Pooling) or pooling.pooling_mode != "lasttoken":
-        raise CheckpointError(
-            f"{checkpoint.folder}/modules.json must start with Transformer and Pooling(lasttoken), as Qwen3-Embedding; "
-            f"it has {[type(module).__name__ for module in modules]}"
-        )
-    head = torch.nn.Sequential(*modules[2:]).to(device).float().eval()
-    return LoadedEmbedder(Qwen3Decoder(modules[0].auto_model, device), head, end_ids)
+    def head(hidden: Tensor) -> Tensor:
+        for layer in layers:
+            hidden = layer({"sentence_embedding": hidden})["sentence_embedding"]
+        return torch.nn.functional.normalize(hidden, dim=-1) if is_normalized else hidden
+
+    return LoadedEmbedder(
+        decoder,
+        head,
+        end_ids,
+        query_prompt=modules.query_prompt if modules else None,
+        document_prompt=modules.document_prompt if modules else "",
+    )
 
 
 def load_reranker(
-    checkpoint: Checkpoint,
-    tokenizer: PromptTokenizer,
-    device: torch.device,
-    dtype: torch.dtype,
-    trust_remote_code: bool,
+    checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: torch.device, dtype: torch.dtype
 ) -> LoadedReranker:
-    """Raises CheckpointError where "yes" or "no" is not one token."""
-    yes, no = tokenizer.single_id("yes"), tokenizer.single_id("no")
-    from transformers import AutoModelForCausalLM
-
-    with _quiet_loading():
-        model = AutoModelForCausalLM.from_pretrained(
-            str(checkpoint.folder),
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=trust_remote_code,
+    """Raises CheckpointError for weights or a prompt that do not fit, or where "yes" or "no" is not one token."""
+    if appended := tokenizer.appended_ids():
+        raise CheckpointError(
+            f"the tokenizer in {tokenizer.folder} appends {appended} to a text, as an embedder's does; a reranker is "
+            "read after its prompt: take tokenizer.json from the reranker's hub repository"
         )
-    head: Tensor = model.lm_head.weight.detach()
-    yes_minus_no = head[yes].float() - head[no].float()
-    return LoadedReranker(Qwen3Decoder(model.model, device), yes_minus_no.to(device))
+    own = template_instruction(tokenizer.folder)
+    decoder, weights = _load_decoder(checkpoint, tokenizer, device, dtype)
+    row = logit_row(weights, checkpoint.architecture, checkpoint.modules, tokenizer)
+    instruction = checkpoint.modules.instruction if checkpoint.modules else None
+    return LoadedReranker(decoder, row.to(device), instruction or own)
 
 
-@contextlib.contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """No weight-loading progress bars in an application's output; warnings and errors stay."""
-    from transformers.utils import logging
+def _load_decoder(
+    checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: torch.device, dtype: torch.dtype
+) -> tuple[Qwen3Decoder, Weights]:
+    architecture = checkpoint.architecture
+    if tokenizer.largest_id >= architecture.vocab_size:
+        raise CheckpointError(
+            f"the tokenizer in {tokenizer.folder} has ids up to {tokenizer.largest_id}, the model in "
+            f"{checkpoint.weights_folder} has {architecture.vocab_size} embeddings: they do not belong together, or "
+            "words were added without resize_token_embeddings()"
+        )
+    if checkpoint.adapter and checkpoint.base:
+        where = str(checkpoint.adapter.folder)
+        weights: Weights = merged_weights(checkpoint.adapter, checkpoint.base.weights_folder, checkpoint.kind, dtype)
+    else:
+        where = str(checkpoint.weights_folder)
+        weights = open_weights(checkpoint.weights_folder)
+    head = head_shapes(architecture, checkpoint.kind, weights.shapes)
+    prefix = check_weights(weights, architecture, head, where)
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    def weight(name: str) -> Tensor:
+        full = prefix + name
+        return weights.tensor(full if full in weights.shapes else "lm_head.weight", dtype, device)
+
+    return Qwen3Decoder(architecture, weight, device), weights

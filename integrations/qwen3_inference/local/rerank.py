@@ -20,7 +20,7 @@ from qwen3_inference.prompts import (
     rerank_instruction_text,
     rerank_query_text,
 )
-from qwen3_inference.tokenization import PromptTokenizer
+from qwen3_inference.tokenization import PromptTokenizer, check_texts
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +72,7 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
         instruction: str | None = None,
         progress: Progress | None = None,
     ) -> npt.NDArray[np.float32]:
-        """logit(yes) - logit(no) for each document, float32 (documents,)."""
+        """The logit of the probability for each document, float32 (documents,): logit(yes) - logit(no)."""
         return self._worker.run(partial(self._logits, query, documents, instruction), progress)
 
     def _load_model(
@@ -80,17 +80,17 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
     ) -> "LoadedReranker":
         from qwen3_inference.local.loading import load_reranker
 
-        return load_reranker(checkpoint, tokenizer, device, dtype, self.settings.trust_remote_code)
+        return load_reranker(checkpoint, tokenizer, device, dtype)
 
     def _logits(
         self, query: str, documents: Sequence[str], instruction: str | None, progress: Progress | None
     ) -> npt.NDArray[np.float32]:
         check_instruction(instruction)
         tokenizer, model = self._loaded()
-        task = DEFAULT_INSTRUCTION if instruction is None else instruction
-        opening, asked, *texts = tokenizer.encode(
-            [rerank_instruction_text(task), rerank_query_text(query), *map(rerank_document_text, documents)]
-        )
+        task = next(one for one in (instruction, model.instruction, DEFAULT_INSTRUCTION) if one is not None)
+        check_texts([query], "query")
+        opening, asked = tokenizer.encode([rerank_instruction_text(task), rerank_query_text(query)])
+        texts = tokenizer.encode(documents, rerank_document_text(""))
         suffix = tokenizer.encode_template(RERANK_SUFFIX)
         opening = tokenizer.encode_template(RERANK_PREFIX) + opening
         room = self._max_length - len(opening) - len(asked) - len(suffix)
@@ -107,7 +107,7 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
 
         def forward(batch: list[Sequence[int]]) -> list[float]:
             hidden = model.decoder.last_hidden(batch, prefix)
-            logits: list[float] = (hidden @ model.yes_minus_no).tolist()
+            logits: list[float] = (hidden @ model.logit_row).tolist()
             return logits
 
         rows = run_distinct(sequences, self.settings.max_batch_tokens, forward, progress)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from qwen3_inference.hub import TINY, local_folder
+from qwen3_inference.hub import TINY
 from qwen3_inference.local.checkpoint import (
     DEFAULT_MAX_LENGTH,
     Checkpoint,
+    local_checkpoint,
     open_checkpoint,
-    read_checkpoint,
 )
 from qwen3_inference.local.devices import check_dtype
 
@@ -43,8 +43,7 @@ class LocalSettings:
 
     def local_checkpoint(self) -> Checkpoint | None:
         """The checkpoint where it is a local folder, None where the hub has to be asked."""
-        folder = local_folder(self.model, self.kind)
-        return None if folder is None else read_checkpoint(self.model, folder)
+        return local_checkpoint(self.model, self.kind)
 
     @property
     def effective_dtype(self) -> str:

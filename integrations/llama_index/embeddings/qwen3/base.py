@@ -190,7 +190,7 @@ class Qwen3Embedding(RoleEmbedding):
         )
         if self._local_engine is None or self._local_engine.settings != settings:
             checkpoint = settings.local_checkpoint()
-            check_dimensions(self.dimensions, checkpoint.hidden_size if checkpoint else None, self.model_name)
+            check_dimensions(self.dimensions, checkpoint.largest_dimension if checkpoint else None, self.model_name)
             self._local_engine = TorchEmbeddingEngine(settings)
         return self._local_engine
 
