@@ -4,23 +4,11 @@ import shutil
 
 import pytest
 from sentence_transformers import CrossEncoder
+from support.chat_template import CHAT_TEMPLATE
 from support.checkpoints import SHAPES
 from support.engines import PROBABILITY_TOLERANCE, assert_close, reranker
 from support.texts import EDGE_CASES, random_texts
 
-CHAT_TEMPLATE = r"""
-{%- set ns = namespace(instruct="Given a web search query, retrieve relevant passages that answer the query") -%}
-{%- for message in messages -%}
-{%- if message.role == "system" -%}{%- set ns.instruct = message.content -%}
-{%- elif message.role == "query" -%}{%- set ns.query = message.content -%}
-{%- elif message.role == "document" -%}{%- set ns.document = message.content -%}
-{%- endif -%}
-{%- endfor -%}
-{{- '<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct ' -}}
-{{- 'provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n' -}}
-{{- '<Instruct>: ' + ns.instruct + '\n<Query>: ' + ns.query + '\n<Document>: ' + ns.document -}}
-{{- '<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n' -}}
-""".strip()
 DOCUMENTS = ["hello world", *EDGE_CASES, "milvus stores vectors " * 40, *random_texts(10, seed=5)]
 
 

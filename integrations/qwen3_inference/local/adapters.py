@@ -1,5 +1,6 @@
 """LoRA and other PEFT adapters, merged into their base model at load."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -87,11 +88,13 @@ def merged_weights(adapter: Adapter, base_folder: Path, kind: str, dtype: "torch
     misfit = f"the adapter in {adapter.folder} does not fit its base {adapter.base!r}"
     loader: Any = AutoModel if adapter.wraps_backbone and kind != RERANKER else AutoModelForCausalLM
     try:
-        model = loader.from_pretrained(str(base_folder), dtype=dtype, use_safetensors=True, local_files_only=True)
-        inner = model.model if adapter.wraps_backbone and kind == RERANKER else model
-        tuned = PeftModel.from_pretrained(inner, str(adapter.folder), autocast_adapter_dtype=False)
-        used = set(get_peft_model_state_dict(tuned))
-        merged = tuned.merge_and_unload(safe_merge=True)
+        with warnings.catch_warnings():  # what peft warns of (adapter weights that are missing) is an error below
+            warnings.simplefilter("ignore")
+            model = loader.from_pretrained(str(base_folder), dtype=dtype, use_safetensors=True, local_files_only=True)
+            inner = model.model if adapter.wraps_backbone and kind == RERANKER else model
+            tuned = PeftModel.from_pretrained(inner, str(adapter.folder), autocast_adapter_dtype=False)
+            used = set(get_peft_model_state_dict(tuned))
+            merged = tuned.merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise CheckpointError(f"{misfit}: {' '.join(str(error).split())[:300]}") from error
     given = set(tensor_names(adapter.folder / _FILE))
