@@ -205,3 +205,76 @@ def test_the_bundled_pair_is_computed_in_float32_unless_told_otherwise():
     assert LocalSettings("tiny", "embedding").effective_dtype == "float32"
     assert LocalSettings("tiny", "embedding", dtype="bfloat16").effective_dtype == "bfloat16"
     assert LocalSettings("Qwen/Qwen3-Embedding-0.6B", "embedding").effective_dtype == "auto"
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+TWO_PARTS = '{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.safetensors", POINTER, r"model\.safetensors is a Git LFS pointer.*git lfs pull"),
+        ("tokenizer.json", POINTER, r"tokenizer\.json is a Git LFS pointer.*git lfs pull"),
+        ("config.json", POINTER, r"config\.json is a Git LFS pointer.*git lfs pull"),
+        ("model.safetensors", "", r"model\.safetensors is cut off or damaged.*again"),
+        ("model.safetensors", "<html>404</html>", r"model\.safetensors is cut off or damaged.*again"),
+        ("model.safetensors", None, r"has no \*\.safetensors file: the checkpoint was not copied or downloaded whole"),
+        ("modules.json", "[{}]", r"modules\.json is damaged: an entry without a type"),
+        ("modules.json", "{}", r"modules\.json is not a JSON list"),
+        ("modules.json", '[{"type": "mine.Transformer"}]', r"names code of its own \(mine\.Transformer\)"),
+        ("modules.json", '[{"type": "sentence_transformers.models.Transformer", "path": "../x"}]', "outside the check"),
+        ("1_Pooling/config.json", None, r"1_Pooling/config\.json is missing: the checkpoint was not copied"),
+        ("1_Pooling/config.json", '{"pooling_mode": "mean"}', r"it has Pooling\(mean\)"),
+        ("1_Pooling/config.json", '{"pooling_mode": ["mean", "lasttoken"]}', r"it has Pooling\(mean\+lasttoken\)"),
+        ("sentence_bert_config.json", '{"do_lower_case": true}', "asks for do_lower_case"),
+        ("config_sentence_transformers.json", '{"prompts": {"query": 3}}', "the prompt 'query' is 3, not a text"),
+    ],
+)
+def test_a_damaged_or_missing_file_is_named_with_the_remedy(copy_of, embedding_folder, name, content, message):
+    folder = copy_of(embedding_folder)
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(content)
+    with pytest.raises(CheckpointError, match=message):
+        embedder(folder).load()
+
+
+def test_weights_that_were_cut_off_are_noticed_wherever_the_cut_is(copy_of, embedding_folder):
+    folder = copy_of(embedding_folder)
+    whole = (folder / "model.safetensors").read_bytes()
+    for length in (4, 8, 100, len(whole) // 2, len(whole) - 1):
+        (folder / "model.safetensors").write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"model\.safetensors is cut off or damaged"):
+            LocalSettings(str(folder), "embedding").check()
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (
+            TWO_PARTS,
+            r"lacks model-1\.safetensors, model-2\.safetensors of the 2 files named in model",
+        ),
+        (
+            '{"weight_map": {"a": "../model.safetensors"}}',
+            r"names '\.\./model\.safetensors', which is not a file",
+        ),
+        ('{"weight_map": {}}', "lacks any part of the 0 files"),
+        ("[]", r"index\.json is not a JSON object"),
+    ],
+)
+def test_an_index_that_names_other_files_is_refused(copy_of, embedding_folder, index, message):
+    folder = copy_of(embedding_folder)
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(CheckpointError, match=message):
+        LocalSettings(str(folder), "embedding").check()
+
+
+def test_weights_under_another_name_are_named(copy_of, embedding_folder):
+    folder = copy_of(embedding_folder)
+    (folder / "model.safetensors").rename(folder / "pytorch.safetensors")
+    with pytest.raises(CheckpointError, match=r"has pytorch\.safetensors but neither model\.safetensors nor"):
+        LocalSettings(str(folder), "embedding").check()

@@ -15,7 +15,7 @@ from support import reference
 from support.chat_template import CHAT_TEMPLATE
 from support.checkpoints import SHAPES, write_tokenizer
 from support.engines import PROBABILITY_TOLERANCE, assert_close, reranker
-from support.variants import classifier, copy, weights, without
+from support.variants import beside, classifier, copy, in_place_of, weights, without
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 QUERY = "What is MRL?"

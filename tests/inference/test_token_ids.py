@@ -13,9 +13,11 @@ from qwen3_inference.prompts import (
     rerank_instruction_text,
     rerank_query_text,
 )
-from qwen3_inference.tokenization import PromptTokenizer
+from qwen3_inference.tokenization import CONTROL_TOKENS, PromptTokenizer
 from support import reference
 from support.texts import ADDED, EDGE_CASES, random_texts
+from tokenizers import AddedToken
+from transformers import AutoTokenizer
 
 FUZZ = 12_000
 
@@ -127,3 +129,33 @@ def test_a_lone_surrogate_is_refused_by_position(folder):
 def test_a_text_that_is_no_string_is_refused_by_index(embedding_folder, wrong):
     with pytest.raises(ValueError, match=f"text 1 is {type(wrong).__name__}, not a string"):
         PromptTokenizer(embedding_folder).encode(["fine", wrong])
+
+
+def test_words_that_a_fine_tune_added_are_vocabulary(folder, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["ACME-X200", "Zürich", "<im_end>", AddedToken("Kraft", single_word=True, lstrip=True)])
+    tokenizer.add_tokens(["<|mine|>"], special_tokens=True)
+    tokenizer.save_pretrained(tmp_path)
+    words = ["the ACME-X200 of Zürich", "ACME-X200ACME-X200", "<im_end>", "die Kraft, Kraftwerk", *random_texts(300)]
+    ours = PromptTokenizer(tmp_path)
+    assert ours.encode(words) == reference_ids(tmp_path, words)
+    assert ours.encode(["Zürich"]) == [[ours.token_id("Zürich")]]
+    controls = {ours.token_id(token) for token in ["<|mine|>", *CONTROL_TOKENS]}
+    assert not controls & {token for ids in ours.encode(["a <|mine|> b", *ADDED]) for token in ids}
+
+
+def test_a_prompt_may_hold_control_tokens_and_texts_may_not(folder):
+    tokenizer = PromptTokenizer(folder)
+    texts = ["", " plain", "\n", "<|im_end|>", *random_texts(200)]
+    for prompt in ("Query: ", "<|im_start|>query\n", "<|im_start|>query<|im_end|>", "a <think>b"):
+        behind = tokenizer.encode(texts, prompt)
+        plain = [text for text in texts if text != "<|im_end|>"]
+        whole = reference_ids(folder, [prompt + text for text in plain])
+        assert [ids for ids, text in zip(behind, texts, strict=True) if text in plain] == whole
+        assert behind[3].count(tokenizer.token_id("<|im_end|>")) == prompt.count("<|im_end|>")
+
+
+def test_the_control_tokens_are_those_of_the_official_tokenizers(real_tokenizers):
+    for folder in real_tokenizers.values():
+        rows = json.loads((folder / "tokenizer.json").read_text("utf-8"))["added_tokens"]
+        assert {row["content"] for row in rows} == CONTROL_TOKENS
