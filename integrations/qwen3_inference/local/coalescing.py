@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from qwen3_inference.engines import Vectors
+from qwen3_inference.local.processes import MadeAnewAfterFork
 from qwen3_inference.local.worker import ModelWorker
 
 Key = TypeVar("Key", bound=Hashable)
@@ -26,12 +27,15 @@ class _Call:
     error: Exception | None = None
 
 
-class Coalescer(Generic[Key]):
+class Coalescer(MadeAnewAfterFork, Generic[Key]):
     """`submit` returns what `run(key, texts)` returns; calls with one key that wait together share one `run`."""
 
     def __init__(self, worker: ModelWorker, run: Callable[[Key, Sequence[str]], Vectors]) -> None:
         self._worker = worker
         self._run = run
+        super().__init__()
+
+    def _make_anew(self) -> None:
         self._lock = threading.Lock()
         self._waiting: defaultdict[Key, list[_Call]] = defaultdict(list)
 

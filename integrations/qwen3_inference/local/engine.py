@@ -1,6 +1,5 @@
 """What the two local engines share: lazy loading, one forward at a time, prompt prefixes, checks of the result."""
 
-import threading
 import warnings
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from qwen3_inference.errors import NumericalError
 from qwen3_inference.local.checkpoint import Checkpoint, effective_max_length
+from qwen3_inference.local.processes import LOADING
 from qwen3_inference.local.settings import LocalSettings
 from qwen3_inference.local.worker import ModelWorker
 from qwen3_inference.tokenization import PromptTokenizer
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from qwen3_inference.local.decoder import KeyValues, Qwen3Decoder
 
 _KEPT_PREFIXES = 8
-_one_at_a_time = threading.RLock()
-"""Held by whoever loads, imports included: what torch and transformers do then is global to the process."""
 
 
 class _HasDecoder(Protocol):
@@ -77,16 +75,16 @@ class TorchEngine(Generic[Model]):
 
     def _loaded(self) -> tuple[PromptTokenizer, Model]:
         if self._model is None or self._tokenizer is None:
-            with _one_at_a_time:
+            checkpoint = self.settings.open()
+            self._max_length = effective_max_length(self.settings.max_length, checkpoint)
+            with LOADING.held():
                 from qwen3_inference.local.devices import resolve_device, resolve_dtype
 
-                checkpoint = self.settings.open()
-                self._max_length = effective_max_length(self.settings.max_length, checkpoint)
                 device = resolve_device(self.settings.device)
                 dtype = resolve_dtype(self.settings.effective_dtype, device)
                 self._tokenizer = PromptTokenizer(checkpoint.tokenizer_folder)
-                self._model = self._load_model(checkpoint, self._tokenizer, device, dtype)
                 self._checkpoint = checkpoint
+                self._model = self._load_model(checkpoint, self._tokenizer, device, dtype)
         return self._tokenizer, self._model
 
     def _load_model(

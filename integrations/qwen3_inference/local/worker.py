@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from qwen3_inference.engines import Progress
+from qwen3_inference.local.processes import MadeAnewAfterFork, compute_in_one_thread_after_fork
 
 Result = TypeVar("Result")
 MAX_WAITING = 64
@@ -17,15 +18,16 @@ class CallCancelledError(Exception):
     """Ends the batches of a call nobody waits for any more; never leaves this package."""
 
 
-class ModelWorker:
+class ModelWorker(MadeAnewAfterFork):
     """Serialises access to a model.
 
     Synchronous callers run in their own thread, under a lock (Ctrl-C reaches them). Asynchronous ones hop to a single
     worker thread, so the event loop never blocks; at most `MAX_WAITING` calls of a loop are queued there, the others
     wait as coroutines. A cancelled call that has not begun is dropped; a running one stops after its current batch.
+    A forked child starts with a worker on which nothing runs.
     """
 
-    def __init__(self) -> None:
+    def _make_anew(self) -> None:
         self._lock = threading.RLock()
         self._gates_lock = threading.Lock()
         # Its thread starts with the first asynchronous call and ends when this object is collected.
@@ -37,6 +39,7 @@ class ModelWorker:
     def run(self, work: Callable[[Progress | None], Result], progress: Progress | None = None) -> Result:
         """Run `work(progress)` when no other work runs."""
         with self._lock:
+            compute_in_one_thread_after_fork()
             return work(progress)
 
     async def arun(self, work: Callable[[Progress | None], Result], progress: Progress | None = None) -> Result:
