@@ -86,6 +86,11 @@ class RerankEngine(Protocol):
     ) -> Scores: ...
 
 
+def engine_name(engine: Any) -> str:
+    """What an adapter around a ready engine calls its model."""
+    return str(getattr(engine, "model_name", type(engine).__name__))
+
+
 def check_picklable(engine: Any) -> None:
     """Raise EngineNotPicklableError for an injected engine that would silently be missing after unpickling."""
     if engine is None:

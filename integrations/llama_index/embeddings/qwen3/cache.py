@@ -11,6 +11,7 @@ from typing import Any
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.storage.kvstore.types import BaseKVStore
+from llama_index.embeddings.qwen3.request import Request
 
 COLLECTION = "qwen3_embeddings"
 
@@ -21,49 +22,52 @@ def cache_key(text: str, identity: dict[str, Any]) -> str:
 
 
 def embed_with_cache(
-    texts: Sequence[str],
+    request: Request,
     identity: dict[str, Any],
     store: BaseKVStore | None,
-    embed: Callable[[list[str]], list[Embedding]],
+    embed: Callable[[Request], list[Embedding]],
 ) -> list[Embedding]:
     """Vectors from the store where it has them, the rest from one call of `embed`, in order."""
     if store is None:
-        return embed(list(texts))
-    keys = [cache_key(text, identity) for text in texts]
+        return embed(request)
+    keys = [cache_key(text, identity) for text in request.texts]
     found = {key: value for key in dict.fromkeys(keys) if (value := _vector(store.get(key, COLLECTION))) is not None}
-    missing = _missing(texts, keys, found)
+    missing = _missing(keys, found)
     if missing:
-        for key, vector in zip(missing, embed(list(missing.values())), strict=True):
-            found[key] = vector
-            store.put(key, {"embedding": list(vector)}, COLLECTION)
+        for index, vector in zip(missing, embed(request.only(missing)), strict=True):
+            found[keys[index]] = vector
+            store.put(keys[index], {"embedding": list(vector)}, COLLECTION)
     return [list(found[key]) for key in keys]
 
 
 async def aembed_with_cache(
-    texts: Sequence[str],
+    request: Request,
     identity: dict[str, Any],
     store: BaseKVStore | None,
-    embed: Callable[[list[str]], Awaitable[list[Embedding]]],
+    embed: Callable[[Request], Awaitable[list[Embedding]]],
 ) -> list[Embedding]:
     """The same with the store's asynchronous methods."""
     if store is None:
-        return await embed(list(texts))
-    keys = [cache_key(text, identity) for text in texts]
+        return await embed(request)
+    keys = [cache_key(text, identity) for text in request.texts]
     found: dict[str, Embedding] = {}
     for key in dict.fromkeys(keys):
         if (value := _vector(await store.aget(key, COLLECTION))) is not None:
             found[key] = value
-    missing = _missing(texts, keys, found)
+    missing = _missing(keys, found)
     if missing:
-        for key, vector in zip(missing, await embed(list(missing.values())), strict=True):
-            found[key] = vector
-            await store.aput(key, {"embedding": list(vector)}, COLLECTION)
+        for index, vector in zip(missing, await embed(request.only(missing)), strict=True):
+            found[keys[index]] = vector
+            await store.aput(keys[index], {"embedding": list(vector)}, COLLECTION)
     return [list(found[key]) for key in keys]
 
 
-def _missing(texts: Sequence[str], keys: Sequence[str], found: dict[str, Embedding]) -> dict[str, str]:
-    """Each missing text once, in order."""
-    return {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+def _missing(keys: Sequence[str], found: dict[str, Embedding]) -> list[int]:
+    """Where each missing text stands first."""
+    first: dict[str, int] = {}
+    for index, key in enumerate(keys):
+        first.setdefault(key, index)
+    return [index for key, index in first.items() if key not in found]
 
 
 def _vector(entry: dict[str, Any] | None) -> Embedding | None:

@@ -1,115 +1,152 @@
-"""The many methods of LlamaIndex's embedding interface, each in terms of four that do the work."""
+"""The many methods of LlamaIndex's embedding interface, each in terms of three that do the work."""
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, mean_agg
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher, mean_agg
 from llama_index.core.bridge.pydantic import Field
-from llama_index.embeddings.qwen3.generated import DocumentText
-from llama_index.embeddings.qwen3.reporting import progress_bar
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.schema import BaseNode
+from llama_index.embeddings.qwen3.cache import aembed_with_cache, embed_with_cache
+from llama_index.embeddings.qwen3.reporting import progress_bar, reported
+from llama_index.embeddings.qwen3.request import DOCUMENT, Request, role_of_query
 from qwen3_inference import Progress
 from qwen3_inference.instructions import current_query_instruction
-
-QUERY, DOCUMENT = "query", "document"
+from qwen3_inference.texts import check_text, check_unicode, text_list
 
 
 class RoleEmbedding(BaseEmbedding):
-    """Core's methods for a model that embeds a text by its role, as a query or as a document."""
+    """Core's methods for a model that embeds a text by its role, as a query or as a document.
 
-    query_instruction: str | None = Field(default=None, description="Task given with queries; None: the default.")
+    Each public call is one span, sync and async alike. So what a subclass implements is not declared abstract: core
+    traces every implementation of an abstract method.
+    """
 
-    @abstractmethod
-    def _embed(self, texts: Sequence[str], role: str, progress: Progress | None = None) -> list[Embedding]:
-        """The vectors of texts, from the cache where it has them, reported as one pair of events."""
+    query_instruction: str | None = Field(
+        default=None,
+        description="what to look for, in one English sentence. None: the authors' default; '': no instruction. "
+        "`use_instruction` overrides it for one call.",
+    )
+    callback_manager: CallbackManager = Field(
+        default_factory=lambda: CallbackManager([]), exclude=True, description="LlamaIndex callbacks."
+    )
 
-    @abstractmethod
-    async def _aembed(self, texts: Sequence[str], role: str, progress: Progress | None = None) -> list[Embedding]:
+    def _compute(self, request: Request) -> list[Embedding]:
+        """The vectors of the texts, without cache and events."""
+        raise NotImplementedError
+
+    async def _acompute(self, request: Request) -> list[Embedding]:
         """The same without blocking the event loop."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def _embed_now(
-        self, texts: list[str], role: str, instruction: str | None, progress: Progress | None = None
-    ) -> list[Embedding]:
-        """The vectors of texts, computed, without events."""
-
-    @abstractmethod
-    async def _aembed_now(
-        self, texts: list[str], role: str, instruction: str | None, progress: Progress | None = None
-    ) -> list[Embedding]:
-        """The same without blocking the event loop."""
+    def _identity(self, request: Request) -> dict[str, Any]:
+        """What changes the vector of a text: part of its cache key."""
+        raise NotImplementedError
 
     def get_query_embedding(self, query: str) -> Embedding:
         """The vector of a query, with the instruction; of a `DocumentText`, bare."""
-        return self._embed([query], _role(query))[0]
+        return self._embed(self._query(query))[0]
 
     async def aget_query_embedding(self, query: str) -> Embedding:
         """The same without blocking the event loop."""
-        return (await self._aembed([query], _role(query)))[0]
+        return (await self._aembed(self._query(query)))[0]
 
     def get_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
     ) -> Embedding:
         """One unit vector for several texts: the normalised mean, or what `agg_fn` makes of the vectors."""
-        return _aggregate([self.get_query_embedding(query) for query in queries], agg_fn)
+        return _aggregate([self.get_query_embedding(query) for query in _several_queries(queries)], agg_fn)
 
     async def aget_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
     ) -> Embedding:
         """The same without blocking the event loop."""
-        return _aggregate([await self.aget_query_embedding(query) for query in queries], agg_fn)
+        return _aggregate([await self.aget_query_embedding(query) for query in _several_queries(queries)], agg_fn)
 
     def get_text_embedding(self, text: str) -> Embedding:
         """The vector of a document."""
-        return self._embed([text], DOCUMENT)[0]
+        return self._embed(self._text(text))[0]
 
     async def aget_text_embedding(self, text: str) -> Embedding:
         """The same without blocking the event loop."""
-        return (await self._aembed([text], DOCUMENT))[0]
+        return (await self._aembed(self._text(text)))[0]
 
     def get_text_embedding_batch(self, texts: list[str], show_progress: bool = False, **kwargs: Any) -> list[Embedding]:
         """The vectors of documents, in order; `embed_batch_size` texts an event."""
+        texts = text_list(texts, "text", "get_text_embedding(text)")
         with progress_bar(len(texts), show_progress) as progress:
-            return [vector for batch in self._batches(texts) for vector in self._embed(batch, DOCUMENT, progress)]
+            return [vector for batch in self._batches(texts, progress) for vector in self._embed(batch)]
 
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
         """The same without blocking the event loop; batches run one after another on the one model."""
+        texts = text_list(texts, "text", "aget_text_embedding(text)")
         with progress_bar(len(texts), show_progress) as progress:
-            return [
-                vector for batch in self._batches(texts) for vector in await self._aembed(batch, DOCUMENT, progress)
-            ]
+            return [vector for batch in self._batches(texts, progress) for vector in await self._aembed(batch)]
+
+    @dispatcher.span  # core traces the synchronous `__call__` only
+    async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """The nodes with their embeddings, without blocking the event loop."""
+        return await super().acall(nodes, **kwargs)
 
     # What core declares abstract: the same work without events.
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed_now([query], _role(query), current_query_instruction(self.query_instruction))[0]
+        return self._compute(self._query(query))[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        instruction = current_query_instruction(self.query_instruction)
-        return (await self._aembed_now([query], _role(query), instruction))[0]
+        return (await self._acompute(self._query(query)))[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed_now([text], DOCUMENT, None)[0]
+        return self._compute(self._text(text))[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed_now([text], DOCUMENT, None))[0]
+        return (await self._acompute(self._text(text)))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed_now(texts, DOCUMENT, None)
+        return self._compute(Request(texts, DOCUMENT, None, range(len(texts))))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await self._aembed_now(texts, DOCUMENT, None)
+        return await self._acompute(Request(texts, DOCUMENT, None, range(len(texts))))
 
-    def _batches(self, texts: list[str]) -> Iterator[list[str]]:
-        for start in range(0, len(texts), self.embed_batch_size):
-            yield texts[start : start + self.embed_batch_size]
+    def _embed(self, request: Request) -> list[Embedding]:
+        """The vectors of texts, from the cache where it has them, reported as one pair of events."""
+        with reported(self, request.texts) as finish:
+            request.check()
+            if self.rate_limiter is not None:
+                self.rate_limiter.acquire()
+            return finish(embed_with_cache(request, self._identity(request), self.embeddings_cache, self._compute))
+
+    async def _aembed(self, request: Request) -> list[Embedding]:
+        """The same without blocking the event loop."""
+        with reported(self, request.texts) as finish:
+            request.check()
+            if self.rate_limiter is not None:
+                await self.rate_limiter.async_acquire()
+            vectors = aembed_with_cache(request, self._identity(request), self.embeddings_cache, self._acompute)
+            return finish(await vectors)
+
+    def _query(self, query: str) -> Request:
+        text = check_text(query, "the query")
+        return Request([text], role_of_query(text), current_query_instruction(self.query_instruction))
+
+    def _text(self, text: str) -> Request:
+        return Request([check_text(text, "the text")], DOCUMENT, None)
+
+    def _batches(self, texts: list[str], progress: Progress | None) -> Iterator[Request]:
+        size = self.embed_batch_size
+        for start in range(0, len(texts), size):
+            batch = texts[start : start + size]
+            yield Request(batch, DOCUMENT, None, range(start, start + len(batch)), progress)
 
 
-def _role(query: str) -> str:
-    return DOCUMENT if isinstance(query, DocumentText) else QUERY
+def _several_queries(queries: list[str]) -> list[str]:
+    found = text_list(queries, "query", "get_query_embedding(query)")
+    for index, query in enumerate(found):
+        check_unicode(query, f"query {index}")
+    return found
 
 
 def _aggregate(vectors: list[Embedding], agg_fn: Callable[..., Embedding] | None) -> Embedding:

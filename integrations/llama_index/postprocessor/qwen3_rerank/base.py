@@ -1,58 +1,47 @@
 """`Qwen3Rerank`: LlamaIndex's postprocessor interface on a Qwen3 reranking engine. No tensor code here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from llama_index.core.bridge.pydantic import Field, PrivateAttr
-from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
-from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
-from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle
-from qwen3_inference import LocalSettings, NumericalError, RerankEngine, TorchRerankEngine
-from qwen3_inference.engines import Scores, check_picklable
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
+from llama_index.postprocessor.qwen3_rerank.inputs import Question, document_question, node_question
+from llama_index.postprocessor.qwen3_rerank.reporting import reported, traced, traced_as
+from qwen3_inference import RerankEngine, TorchRerankEngine
+from qwen3_inference.engines import Scores, check_picklable, engine_name
 from qwen3_inference.instructions import current_rerank_instruction
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH
+from qwen3_inference.local.options import Device, DType, Folder, LocalOptions, ModelName, local_settings
 from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS, check_positive
 from qwen3_inference.prompts import check_instruction
-
-dispatcher = get_dispatcher(__name__)
 
 DEFAULT_MODEL = "Qwen/Qwen3-Reranker-0.6B"
 RETRIEVAL_SCORE = "retrieval_score"
 
 
-class Qwen3Rerank(BaseNodePostprocessor):
+class RankedDocument(NamedTuple):
+    """A document as `Qwen3Rerank.rank` returns it: its place among the documents given, the probability of "yes"."""
+
+    index: int  # type: ignore[assignment]  # the tuple's method of that name gives way
+    score: float
+    text: str
+
+
+class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
     """Reranks nodes with Qwen3-Reranker: the score is the probability of "yes", the best `top_n` are returned.
 
     What comes back are new `NodeWithScore` objects, best first, equal scores in their given order; the caller's nodes
     and metadata are never changed. A node is judged by its text with its metadata as embedded (`MetadataMode.EMBED`);
     one without text (an image node without a caption) is judged as an empty document. Duplicates stay, and count
-    towards `top_n`; fewer nodes than `top_n` all come back.
-
-    Args:
-        model: hub name, local folder, or "tiny" (a small bundled model, for trying out and for tests).
-        top_n: how many nodes to keep.
-        instruction: what a relevant document is, in one English sentence. None: the authors' default.
-            `use_instruction` overrides it for one call.
-        score_threshold: drop nodes scored below it (0 to 1). The probability is not calibrated: choose it on own data.
-        keep_retrieval_score: put the score a node came with into its metadata as "retrieval_score", excluded from the
-            texts that embedders and LLMs see.
-        max_length: tokens of prompt, query and document together. Documents are cut with a warning; a query that
-            leaves no room is an error.
-        device: "cpu", "cuda", "cuda:1", "mps"; None takes the best one.
-        dtype: "auto" (bfloat16 where the hardware has it, else float32), "float32", "bfloat16", "float16".
-        revision: hub revision.
-        cache_folder: where hub downloads are kept; None: the hub's own cache.
-        trust_remote_code: run code from the model's repository; Qwen3 needs none.
-        max_batch_tokens: tokens computed at once; lower it for less memory.
-        engine: a ready `RerankEngine` instead of local torch.
-        callback_manager: LlamaIndex callbacks.
+    towards `top_n`; fewer nodes than `top_n` all come back. `rank` takes plain strings. A process that forks after use
+    may go on using it.
 
     Raises:
-        ValueError: a setting is out of its bounds.
+        ValueError: an option is out of its bounds, there is no query, or what is judged is no node.
 
     >>> from llama_index.core.schema import NodeWithScore, TextNode
     >>> from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
@@ -62,63 +51,54 @@ class Qwen3Rerank(BaseNodePostprocessor):
     'Bread is baked from dough.'
     """
 
-    model: str = Field(default=DEFAULT_MODEL, description="Hub name, local folder or 'tiny'.")
-    top_n: int = Field(default=3, description="How many nodes to keep.")
-    instruction: str | None = Field(default=None, description="What a relevant document is; None: the default.")
-    score_threshold: float | None = Field(default=None, description="Drop nodes scored below it.")
-    keep_retrieval_score: bool = Field(default=False, description="Keep the first score in the metadata.")
-    max_length: int = Field(default=DEFAULT_MAX_LENGTH, description="Tokens of prompt, query and document.")
-    device: str | None = Field(default=None, description="Torch device; None: the best one.")
-    dtype: str = Field(default="auto", description="auto, float32, bfloat16 or float16.")
-    revision: str | None = Field(default=None, description="Hub revision.")
-    cache_folder: str | None = Field(default=None, description="Folder of hub downloads.")
-    trust_remote_code: bool = Field(default=False, description="Run code from the model's repository.")
-    max_batch_tokens: int = Field(default=DEFAULT_MAX_BATCH_TOKENS, description="Tokens computed at once.")
-    engine: Any = Field(default=None, exclude=True, description="A ready engine instead of local torch.")
+    model: ModelName = Field(
+        default=DEFAULT_MODEL,
+        description="hub name, local folder, or 'tiny' (a small bundled model, for trying out and for tests).",
+    )
+    top_n: int = Field(default=3, description="how many nodes to keep.")
+    instruction: str | None = Field(
+        default=None,
+        description="what a relevant document is, in one English sentence. None: the authors' default. "
+        "`use_instruction` overrides it for one call.",
+    )
+    score_threshold: float | None = Field(
+        default=None,
+        description="drop nodes scored below it (0 to 1). The probability is not calibrated: choose it on own data.",
+    )
+    keep_retrieval_score: bool = Field(
+        default=False,
+        description="put the score a node came with into its metadata as 'retrieval_score', excluded from the texts "
+        "that embedders and LLMs see.",
+    )
+    engine: Any = Field(default=None, exclude=True, description="a ready `RerankEngine` instead of local torch.")
+    callback_manager: CallbackManager = Field(
+        default_factory=lambda: CallbackManager([]), exclude=True, description="LlamaIndex callbacks."
+    )
 
     _local_engine: TorchRerankEngine | None = PrivateAttr(default=None)
 
     def __init__(
         self,
-        model: str = DEFAULT_MODEL,
+        model: Folder = DEFAULT_MODEL,
         top_n: int = 3,
         instruction: str | None = None,
         score_threshold: float | None = None,
         keep_retrieval_score: bool = False,
         max_length: int = DEFAULT_MAX_LENGTH,
-        device: str | None = None,
-        dtype: str = "auto",
+        device: Device = None,
+        dtype: DType = "auto",
         revision: str | None = None,
-        cache_folder: str | None = None,
+        cache_folder: Folder | None = None,
         trust_remote_code: bool = False,
         max_batch_tokens: int = DEFAULT_MAX_BATCH_TOKENS,
         engine: RerankEngine | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
-        check_instruction(instruction)
-        check_positive("top_n", top_n)
-        _check_probability("score_threshold", score_threshold)
-        if engine is not None and not isinstance(engine, RerankEngine):
-            raise ValueError(f"engine={engine!r} must have the methods of qwen3_inference.RerankEngine")
+        if callback_manager is None:
+            callback_manager = CallbackManager([])
         if engine is not None and model == DEFAULT_MODEL:
-            model = getattr(engine, "model_name", type(engine).__name__)
-        fields: dict[str, Any] = {
-            "model": model,
-            "top_n": top_n,
-            "instruction": instruction,
-            "score_threshold": score_threshold,
-            "keep_retrieval_score": keep_retrieval_score,
-            "max_length": max_length,
-            "device": device,
-            "dtype": dtype,
-            "revision": revision,
-            "cache_folder": cache_folder,
-            "trust_remote_code": trust_remote_code,
-            "max_batch_tokens": max_batch_tokens,
-            "engine": engine,
-            "callback_manager": callback_manager or CallbackManager([]),
-        }
-        super().__init__(**fields)
+            model = engine_name(engine)
+        super().__init__(**{name: value for name, value in locals().items() if name in type(self).model_fields})
         if engine is None:
             self._engine_in_use()
 
@@ -126,66 +106,97 @@ class Qwen3Rerank(BaseNodePostprocessor):
     def class_name(cls) -> str:
         return "Qwen3Rerank"
 
-    def _postprocess_nodes(
-        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
-    ) -> list[NodeWithScore]:
-        query = _query(query_bundle)
-        instruction = current_rerank_instruction(self.instruction)
-        with self._reported(nodes, query) as finish:
-            scores = np.zeros(0)
-            if nodes:
-                with _naming_nodes(nodes):
-                    scores = self._engine_in_use().score(query, _texts(nodes), instruction=instruction)
-            return finish(self._best(nodes, scores))
-
-    async def _apostprocess_nodes(
-        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
-    ) -> list[NodeWithScore]:
-        query = _query(query_bundle)
-        instruction = current_rerank_instruction(self.instruction)
-        with self._reported(nodes, query) as finish:
-            scores = np.zeros(0)
-            if nodes:
-                with _naming_nodes(nodes):
-                    scores = await self._engine_in_use().ascore(query, _texts(nodes), instruction=instruction)
-            return finish(self._best(nodes, scores))
-
     def __getstate__(self) -> dict[str, Any]:
         check_picklable(self.engine)
         return super().__getstate__()
 
+    @traced
+    def rank(
+        self, query: str, documents: Sequence[str], *, top_n: int | None = None, instruction: str | None = None
+    ) -> list[RankedDocument]:
+        """The documents by their probability of answering the query, best first, equal ones in their given order.
+
+        All of them come back unless `top_n` is given here: `top_n` and `score_threshold` of the object are for nodes.
+        `instruction`: what a relevant document is, for this call.
+
+        Raises:
+            ValueError: no query, or documents that are no list of strings.
+
+        >>> from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
+        >>> ranked = Qwen3Rerank("tiny").rank("How is bread baked?", ["Tyres need air.", "Bread is baked from dough."])
+        >>> [(document.index, document.text) for document in ranked]
+        [(1, 'Bread is baked from dough.'), (0, 'Tyres need air.')]
+        >>> ranked[0].score > 0.5 > ranked[1].score
+        True
+        """
+        return _ranked(self._judge(self._documents(query, documents, top_n, instruction)))
+
+    @traced
+    async def arank(
+        self, query: str, documents: Sequence[str], *, top_n: int | None = None, instruction: str | None = None
+    ) -> list[RankedDocument]:
+        """`rank` without blocking the event loop."""
+        return _ranked(await self._ajudge(self._documents(query, documents, top_n, instruction)))
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        return [found for _, found in self._judge(self._nodes(nodes, query_bundle))]
+
+    # Core's own rerankers run the synchronous method in a thread: in traces both ways have its name.
+    @traced_as("_postprocess_nodes")
+    async def _apostprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        return [found for _, found in await self._ajudge(self._nodes(nodes, query_bundle))]
+
+    def _nodes(self, nodes: Any, query_bundle: Any) -> Question:
+        instruction = current_rerank_instruction(self.instruction)
+        return node_question(nodes, query_bundle, instruction, self.top_n, self.score_threshold)
+
+    def _documents(self, query: Any, documents: Any, top_n: int | None, instruction: str | None) -> Question:
+        if top_n is not None:
+            check_positive("top_n", top_n)
+        if check_instruction(instruction) is None:
+            instruction = current_rerank_instruction(self.instruction)
+        return document_question(query, documents, instruction, top_n)
+
+    def _judge(self, question: Question) -> list[tuple[int, NodeWithScore]]:
+        """The best of the question's nodes, new, with their place among the given ones."""
+        with self._judging(question) as (texts, keep):
+            if not texts:
+                return []
+            return keep(self._engine_in_use().score(question.query, texts, instruction=question.instruction))
+
+    async def _ajudge(self, question: Question) -> list[tuple[int, NodeWithScore]]:
+        """The same without blocking the event loop."""
+        with self._judging(question) as (texts, keep):
+            if not texts:
+                return []
+            return keep(await self._engine_in_use().ascore(question.query, texts, instruction=question.instruction))
+
     @contextmanager
-    def _reported(
-        self, nodes: list[NodeWithScore], query: str
-    ) -> Iterator[Callable[[list[NodeWithScore]], list[NodeWithScore]]]:
-        """The events of one call; the end is reported also when the call fails (without nodes; the callback's end then
-        carries the exception, which the callback manager adds)."""
-        best: list[NodeWithScore] = []
+    def _judging(
+        self, question: Question
+    ) -> Iterator[tuple[list[str], Callable[[Scores], list[tuple[int, NodeWithScore]]]]]:
+        """The texts to be scored, and the function that makes the result of their scores; reported as one rerank."""
+        with reported(question, self.model, self.callback_manager) as report, question.naming_nodes():
 
-        def finish(result: list[NodeWithScore]) -> list[NodeWithScore]:
-            best.extend(result)
-            return result
+            def keep(scores: Scores) -> list[tuple[int, NodeWithScore]]:
+                best = self._best(question, scores)
+                report([found for _, found in best])
+                return best
 
-        start = ReRankStartEvent(query=query, nodes=list(nodes), top_n=self.top_n, model_name=self.model)
-        payload: dict[str, Any] = {
-            EventPayload.NODES: list(nodes),
-            EventPayload.MODEL_NAME: self.model,
-            EventPayload.QUERY_STR: query,
-            EventPayload.TOP_K: self.top_n,
-        }
-        dispatcher.event(start)
-        with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
-            try:
-                yield finish
-                event.on_end(payload={EventPayload.NODES: list(best)})
-            finally:
-                dispatcher.event(ReRankEndEvent(nodes=list(best)))
+            yield question.texts(), keep
 
-    def _best(self, nodes: list[NodeWithScore], scores: Scores) -> list[NodeWithScore]:
-        """New nodes with their scores, best first; the sort is stable, so ties keep the order of retrieval."""
-        order = sorted(range(len(nodes)), key=lambda index: -scores[index])[: self.top_n]
-        kept = [i for i in order if self.score_threshold is None or scores[i] >= self.score_threshold]
-        return [NodeWithScore(node=self._node(nodes[i]), score=float(scores[i])) for i in kept]
+    def _best(self, question: Question, scores: Scores) -> list[tuple[int, NodeWithScore]]:
+        """Best first; the sort is stable, so ties keep the order of retrieval."""
+        nodes, threshold = question.nodes, question.threshold
+        if len(scores) != len(nodes):
+            raise ValueError(f"the engine gave {len(scores)} scores for {len(nodes)} documents")
+        order = np.argsort(-np.asarray(scores), kind="stable")[: question.top_n].tolist()
+        kept = [index for index in order if threshold is None or scores[index] >= threshold]
+        return [(i, NodeWithScore(node=self._node(nodes[i]), score=float(scores[i]))) for i in kept]
 
     def _node(self, found: NodeWithScore) -> BaseNode:
         """The caller's node itself, or a copy where its metadata gets the retrieval score."""
@@ -204,48 +215,39 @@ class Qwen3Rerank(BaseNodePostprocessor):
         if self.engine is not None:
             injected: RerankEngine = self.engine
             return injected
-        settings = LocalSettings(
-            model=self.model,
-            kind="reranker",
-            max_length=self.max_length,
-            device=self.device,
-            dtype=self.dtype,
-            revision=self.revision,
-            cache_folder=self.cache_folder,
-            trust_remote_code=self.trust_remote_code,
-            max_batch_tokens=self.max_batch_tokens,
-        )
+        settings = local_settings(self, self.model, "reranker")
         if self._local_engine is None or self._local_engine.settings != settings:
             self._local_engine = TorchRerankEngine(settings)
         return self._local_engine
 
+    @field_validator("top_n", mode="before")
+    @classmethod
+    def _check_top_n(cls, value: Any) -> int:
+        return check_positive("top_n", value)
 
-def _query(query_bundle: QueryBundle | None) -> str:
-    if query_bundle is None:
-        raise ValueError("reranking needs the query: pass query_bundle=QueryBundle(text) or query_str=text")
-    if not isinstance(query_bundle.query_str, str):
-        raise ValueError(f"the query {query_bundle.query_str!r:.80} must be a string")
-    return query_bundle.query_str
+    @field_validator("score_threshold", mode="before")
+    @classmethod
+    def _check_threshold(cls, value: Any) -> Any:
+        if value is not None and not (isinstance(value, int | float) and 0.0 <= value <= 1.0):
+            raise ValueError(f"score_threshold={value!r} must be a probability from 0 to 1, or None")
+        return value
+
+    @field_validator("instruction", mode="before")
+    @classmethod
+    def _check_instruction(cls, value: Any, info: ValidationInfo) -> Any:
+        return check_instruction(value, str(info.field_name))
+
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, engine: Any) -> Any:
+        if engine is not None and not isinstance(engine, RerankEngine):
+            raise ValueError(f"engine={engine!r} must have the methods of qwen3_inference.RerankEngine")
+        return engine
 
 
-def _check_probability(name: str, value: float | None) -> None:
-    if value is not None and not (isinstance(value, int | float) and 0.0 <= value <= 1.0):
-        raise ValueError(f"{name}={value!r} must be a probability from 0 to 1, or None")
-
-
-def _texts(nodes: list[NodeWithScore]) -> list[str]:
-    return [found.node.get_content(metadata_mode=MetadataMode.EMBED) for found in nodes]
+def _ranked(best: list[tuple[int, NodeWithScore]]) -> list[RankedDocument]:
+    return [RankedDocument(index, found.score or 0.0, found.node.get_content()) for index, found in best]
 
 
 def _with_key(keys: list[str]) -> list[str]:
     return [*keys, *({RETRIEVAL_SCORE} - set(keys))]
-
-
-@contextmanager
-def _naming_nodes(nodes: list[NodeWithScore]) -> Iterator[None]:
-    """Say which nodes a numerical error is about: the engine knows positions only."""
-    try:
-        yield
-    except NumericalError as error:
-        names = ", ".join(nodes[index].node.node_id for index in error.indices)
-        raise NumericalError(f"{error} (nodes: {names})", error.indices) from error
