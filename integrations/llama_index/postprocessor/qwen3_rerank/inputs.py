@@ -47,12 +47,14 @@ class Question:
     def _text(self, index: int, node: BaseNode) -> str:
         name = f"document {index}" if self.plain else f"node {node.node_id!r} (index {index})"
         text = check_text(node.get_content(metadata_mode=MetadataMode.EMBED), f"the text of {name}")
-        if not text.isascii():
-            # The caller's own strings first, so that the position is one in them and not in what is made of them.
-            check_unicode(node.get_content(metadata_mode=MetadataMode.NONE), name)
-            for key, value in node.metadata.items():
-                check_unicode(str(value), f"metadata {key!r} of {name}")
+        try:
             check_unicode(text, f"{name} with its metadata")
+        except ValueError:
+            # Better the position in the caller's own string than in the text that is made of them.
+            check_unicode(node.get_content(metadata_mode=MetadataMode.NONE), name)
+            for key in set(node.metadata) - set(node.excluded_embed_metadata_keys):
+                check_unicode(str(node.metadata[key]), f"metadata {key!r} of {name}")
+            raise
         return text
 
 
