@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from llama_index.core import Settings
+from llama_index.core.instrumentation import get_dispatcher
 from support.openai_server import OpenAIServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -18,13 +19,16 @@ FILES = sorted(path for path in EXAMPLES.glob("*.py") if path.name not in ELSEWH
 
 @pytest.fixture
 def environment(workplace: Path, language_model: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, a language model on loopback under OpenAI's own variables, LlamaIndex's settings put back."""
+    """An empty folder, a language model on loopback under OpenAI's own variables; what is process-wide is put back."""
     monkeypatch.setenv("OPENAI_API_BASE", language_model.url)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     scripts = Path(sys.executable).parent  # where qwen3-rag is, also when the environment is not activated
     monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
     for name in ("_llm", "_embed_model"):
         monkeypatch.setattr(Settings, name, None)
+    root = get_dispatcher()
+    for handlers in ("span_handlers", "event_handlers"):
+        monkeypatch.setattr(root, handlers, list(getattr(root, handlers)))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
