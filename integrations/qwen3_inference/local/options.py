@@ -13,11 +13,12 @@ from pathlib import PurePath
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH
 from qwen3_inference.local.devices import DTYPES
 from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS, LocalSettings
+from qwen3_inference.prompts import check_instruction
 
 Folder: TypeAlias = str | os.PathLike[str]
 if TYPE_CHECKING:
@@ -68,7 +69,23 @@ def _plain_dtype(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def _checked_instruction(value: Any, info: ValidationInfo) -> Any:
+    return check_instruction(value, str(info.field_name))
+
+
 ModelName = Annotated[str, BeforeValidator(_plain_model)]
+Instruction = Annotated[str | None, BeforeValidator(_checked_instruction)]
+
+
+def ready(protocol: type) -> AfterValidator:
+    """Checks a ready engine, which has the methods of `protocol`."""
+
+    def check(engine: Any) -> Any:
+        if engine is not None and not isinstance(engine, protocol):
+            raise ValueError(f"engine={engine!r} must have the methods of qwen3_inference.{protocol.__name__}")
+        return engine
+
+    return AfterValidator(check)
 
 
 class LocalOptions(BaseModel):

@@ -1,9 +1,9 @@
 """`Qwen3Embedding`: LlamaIndex's embedding interface on a Qwen3 embedding engine. No tensor code here."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from llama_index.core.base.embeddings.base import Embedding
-from llama_index.core.bridge.pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_validator
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.storage.kvstore.types import BaseKVStore
 from llama_index.embeddings.qwen3.interface import RoleEmbedding
@@ -11,9 +11,8 @@ from llama_index.embeddings.qwen3.request import QUERY, Request
 from qwen3_inference import EmbeddingEngine, TorchEmbeddingEngine
 from qwen3_inference.engines import Vectors, check_picklable, engine_name
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
-from qwen3_inference.local.options import Device, DType, Folder, LocalOptions, ModelName, local_settings
+from qwen3_inference.local.options import Device, DType, Folder, LocalOptions, ModelName, local_settings, ready
 from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS
-from qwen3_inference.prompts import check_instruction
 
 DEFAULT_MODEL = "Qwen/Qwen3-Embedding-0.6B"
 # Core slices texts by this count before the engine sees them. The engine batches by tokens, so give it the most.
@@ -46,7 +45,9 @@ class Qwen3Embedding(LocalOptions, RoleEmbedding):
         default=None,
         description="length of the vectors (MRL): cut, then normalised again. None: the model's own.",
     )
-    engine: Any = Field(default=None, exclude=True, description="a ready `EmbeddingEngine` instead of local torch.")
+    engine: Annotated[Any, ready(EmbeddingEngine)] = Field(
+        default=None, exclude=True, description="a ready `EmbeddingEngine` instead of local torch."
+    )
     embed_batch_size: int = Field(
         default=LARGEST_BATCH, gt=0, le=LARGEST_BATCH, description="texts handed to the engine at once."
     )
@@ -95,18 +96,6 @@ class Qwen3Embedding(LocalOptions, RoleEmbedding):
     def __getstate__(self) -> dict[str, Any]:
         check_picklable(self.engine)
         return super().__getstate__()
-
-    @field_validator("query_instruction", mode="before")
-    @classmethod
-    def _check_instruction(cls, value: Any, info: ValidationInfo) -> Any:
-        return check_instruction(value, str(info.field_name))
-
-    @field_validator("engine")
-    @classmethod
-    def _check_engine(cls, engine: Any) -> Any:
-        if engine is not None and not isinstance(engine, EmbeddingEngine):
-            raise ValueError(f"engine={engine!r} must have the methods of qwen3_inference.EmbeddingEngine")
-        return engine
 
     @field_validator("embeddings_cache")
     @classmethod

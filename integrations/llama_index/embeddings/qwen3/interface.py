@@ -13,6 +13,7 @@ from llama_index.embeddings.qwen3.reporting import progress_bar, reported
 from llama_index.embeddings.qwen3.request import DOCUMENT, Request, role_of_query
 from qwen3_inference import Progress
 from qwen3_inference.instructions import current_query_instruction
+from qwen3_inference.local.options import Instruction
 from qwen3_inference.texts import check_text, check_unicode, text_list
 
 
@@ -23,7 +24,7 @@ class RoleEmbedding(BaseEmbedding):
     traces every implementation of an abstract method.
     """
 
-    query_instruction: str | None = Field(
+    query_instruction: Instruction = Field(
         default=None,
         description="what to look for, in one English sentence. None: the authors' default; '': no instruction. "
         "`use_instruction` overrides it for one call.",

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from llama_index.core.bridge.pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_validator
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
@@ -15,7 +15,16 @@ from qwen3_inference import RerankEngine, TorchRerankEngine
 from qwen3_inference.engines import Scores, check_picklable, engine_name
 from qwen3_inference.instructions import current_rerank_instruction
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH
-from qwen3_inference.local.options import Device, DType, Folder, LocalOptions, ModelName, local_settings
+from qwen3_inference.local.options import (
+    Device,
+    DType,
+    Folder,
+    Instruction,
+    LocalOptions,
+    ModelName,
+    local_settings,
+    ready,
+)
 from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS, check_positive
 from qwen3_inference.prompts import check_instruction
 
@@ -56,7 +65,7 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
         description="hub name, local folder, or 'tiny' (a small bundled model, for trying out and for tests).",
     )
     top_n: int = Field(default=3, description="how many nodes to keep.")
-    instruction: str | None = Field(
+    instruction: Instruction = Field(
         default=None,
         description="what a relevant document is, in one English sentence. None: the authors' default. "
         "`use_instruction` overrides it for one call.",
@@ -70,7 +79,9 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
         description="put the score a node came with into its metadata as 'retrieval_score', excluded from the texts "
         "that embedders and LLMs see.",
     )
-    engine: Any = Field(default=None, exclude=True, description="a ready `RerankEngine` instead of local torch.")
+    engine: Annotated[Any, ready(RerankEngine)] = Field(
+        default=None, exclude=True, description="a ready `RerankEngine` instead of local torch."
+    )
     callback_manager: CallbackManager = Field(
         default_factory=lambda: CallbackManager([]), exclude=True, description="LlamaIndex callbacks."
     )
@@ -231,18 +242,6 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
         if value is not None and not (isinstance(value, int | float) and 0.0 <= value <= 1.0):
             raise ValueError(f"score_threshold={value!r} must be a probability from 0 to 1, or None")
         return value
-
-    @field_validator("instruction", mode="before")
-    @classmethod
-    def _check_instruction(cls, value: Any, info: ValidationInfo) -> Any:
-        return check_instruction(value, str(info.field_name))
-
-    @field_validator("engine")
-    @classmethod
-    def _check_engine(cls, engine: Any) -> Any:
-        if engine is not None and not isinstance(engine, RerankEngine):
-            raise ValueError(f"engine={engine!r} must have the methods of qwen3_inference.RerankEngine")
-        return engine
 
 
 def _ranked(best: list[tuple[int, NodeWithScore]]) -> list[RankedDocument]:
