@@ -1,7 +1,7 @@
 """Texts as callers give them: what is no text, or no list of texts, is an error that says what to pass instead."""
 
 from collections.abc import Iterable, Mapping, Set
-from typing import Any
+from typing import Any, Self
 
 
 def check_text(text: Any, name: str) -> str:
@@ -51,3 +51,21 @@ def _remedy(value: Any, otherwise: str) -> str:
     if hasattr(value, "get_content"):
         return "pass its text, node.get_content()"
     return otherwise
+
+
+class Passage(str):
+    """A document made of `before` (its metadata) and a text of its own; `name` is what the caller knows it by.
+
+    An engine that cuts it can tell by these when nothing of the text is left. Everywhere else it is its string.
+    """
+
+    before: str
+    name: str
+
+    def __new__(cls, content: str, before: str, name: str) -> Self:
+        passage = super().__new__(cls, content)
+        passage.before, passage.name = before, name
+        return passage
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (str(self), self.before, self.name)

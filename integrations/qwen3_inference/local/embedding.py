@@ -11,6 +11,7 @@ from qwen3_inference.local.batching import run_distinct
 from qwen3_inference.local.checkpoint import Checkpoint, check_dimensions
 from qwen3_inference.local.coalescing import Coalescer
 from qwen3_inference.local.engine import TorchEngine, cut_documents, raise_for_non_finite
+from qwen3_inference.local.passages import warn_of_lost_texts
 from qwen3_inference.local.settings import LocalSettings
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION, check_instruction, query_text
 from qwen3_inference.tokenization import PromptTokenizer, check_texts
@@ -102,20 +103,23 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         self, queries: Sequence[str], instruction: str | None, dimensions: int | None, progress: Progress | None
     ) -> Vectors:
         check_instruction(instruction)
+        check_texts(queries, "query")
         tokenizer, model = self._loaded()
         if instruction is None and model.query_prompt is not None:
             prompt = model.query_prompt
-        else:
-            prompt = query_text("", DEFAULT_INSTRUCTION if instruction is None else instruction)
-        check_texts(queries, "query")
-        sequences = [ids + model.end_ids for ids in tokenizer.encode(queries, prompt)]
+            encoded, shared = tokenizer.encode(queries, prompt), tokenizer.encode([""], prompt[:-1])[0]
+        else:  # an instruction may come from a user or an agent: no control token in it is one
+            task = DEFAULT_INSTRUCTION if instruction is None else instruction
+            prompt = query_text("", task)
+            *encoded, shared = tokenizer.encode([*(query_text(query, task) for query in queries), prompt[:-1]])
+        sequences = [ids + model.end_ids for ids in encoded]
         for index, ids in enumerate(sequences):
             if len(ids) > self._max_length:
                 raise ValueError(
                     f"query {index} takes {len(ids)} tokens with its instruction, over max_length={self._max_length}; "
                     "a query is never cut: shorten it or raise max_length"
                 )
-        return self._forward_behind(prompt, sequences, dimensions, progress)
+        return self._forward_behind(prompt, shared, sequences, dimensions, progress)
 
     def _documents(
         self, documents: Sequence[str], prompt: str | None, dimensions: int | None, progress: Progress | None
@@ -128,23 +132,29 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
                 f"the document prompt takes {length} tokens, which leaves no room for a document in "
                 f"max_length={self._max_length}; shorten text_instruction or raise max_length"
             )
-        kept = cut_documents(tokenizer.encode(documents, prompt), room, self._max_length)
-        return self._forward_behind(prompt, [ids + model.end_ids for ids in kept], dimensions, progress)
+        sequences = tokenizer.encode(documents, prompt)
+        warn_of_lost_texts(documents, sequences, room, tokenizer)
+        kept = cut_documents(sequences, room, self._max_length)
+        sequences = [ids + model.end_ids for ids in kept]
+        return self._forward_behind(prompt, tokenizer.encode([""], prompt[:-1])[0], sequences, dimensions, progress)
 
     def _forward_behind(
-        self, prompt: str, sequences: list[list[int]], dimensions: int | None, progress: Progress | None
+        self,
+        prompt: str,
+        shared: list[int],
+        sequences: list[list[int]],
+        dimensions: int | None,
+        progress: Progress | None,
     ) -> Vectors:
         """The vectors of sequences that start with one prompt, whose keys and values are computed once.
 
-        A prompt's last character may become one token with a text's first ones, so it is not counted to what they
-        share; and a text whose ids differ for any other reason is computed whole, and exact.
+        `shared` are the prompt's ids without its last character, which may become one token with a text's first ones.
+        A text whose ids differ for any other reason is computed whole, and exact.
         """
-        if len(prompt) > 1:
-            shared = self._loaded()[0].encode([""], prompt[:-1])[0]
-            if all(ids[: len(shared)] == shared for ids in sequences):
-                shared, prefix = self._prefix(prompt, shared)
-                return self._forward([ids[len(shared) :] for ids in sequences], dimensions, prefix, progress)
-        return self._forward(sequences, dimensions, None, progress)
+        if not shared or any(ids[: len(shared)] != shared for ids in sequences):
+            return self._forward(sequences, dimensions, None, progress)
+        shared, prefix = self._prefix(prompt, shared)
+        return self._forward([ids[len(shared) :] for ids in sequences], dimensions, prefix, progress)
 
     def _forward(
         self, sequences: list[list[int]], dimensions: int | None, prefix: "KeyValues | None", progress: Progress | None

@@ -11,6 +11,7 @@ from qwen3_inference.engines import Progress, Scores
 from qwen3_inference.local.batching import run_distinct
 from qwen3_inference.local.checkpoint import Checkpoint
 from qwen3_inference.local.engine import TorchEngine, cut_documents, raise_for_non_finite
+from qwen3_inference.local.passages import warn_of_lost_texts
 from qwen3_inference.prompts import (
     DEFAULT_INSTRUCTION,
     RERANK_PREFIX,
@@ -102,6 +103,7 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
             )
         if not texts:
             return np.zeros(0, np.float32)
+        warn_of_lost_texts(documents, texts, room, tokenizer)
         sequences = [ids + suffix for ids in cut_documents(texts, room, self._max_length)]
         prefix = model.decoder.prefill(asked, self._prefix(task, opening)[1])
 

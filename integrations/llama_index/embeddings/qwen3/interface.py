@@ -9,6 +9,7 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
 from llama_index.embeddings.qwen3.cache import aembed_with_cache, embed_with_cache
+from llama_index.embeddings.qwen3.nodes import passages_of, with_embeddings
 from llama_index.embeddings.qwen3.reporting import progress_bar, reported
 from llama_index.embeddings.qwen3.request import DOCUMENT, Request, role_of_query
 from qwen3_inference import Progress
@@ -87,10 +88,14 @@ class RoleEmbedding(BaseEmbedding):
         with progress_bar(len(texts), show_progress) as progress:
             return [vector for batch in self._batches(texts, progress) for vector in await self._aembed(batch)]
 
-    @dispatcher.span  # core traces the synchronous `__call__` only
+    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """The nodes with their embeddings."""
+        return with_embeddings(nodes, self.get_text_embedding_batch(passages_of(nodes), **kwargs))
+
+    @dispatcher.span  # core traces the synchronous method only
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
-        """The nodes with their embeddings, without blocking the event loop."""
-        return await super().acall(nodes, **kwargs)
+        """The same without blocking the event loop."""
+        return with_embeddings(nodes, await self.aget_text_embedding_batch(passages_of(nodes), **kwargs))
 
     # What core declares abstract: the same work without events.
 

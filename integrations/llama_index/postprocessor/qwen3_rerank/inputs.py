@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, QueryBundle, TextNode
+from llama_index.embeddings.qwen3.nodes import passage_of
 from qwen3_inference import NumericalError
 from qwen3_inference.texts import check_text, check_unicode, text_list
 
@@ -55,7 +56,7 @@ class Question:
             for key in set(node.metadata) - set(node.excluded_embed_metadata_keys):
                 check_unicode(str(node.metadata[key]), f"metadata {key!r} of {name}")
             raise
-        return text
+        return text if self.plain else passage_of(node, text)
 
 
 def node_question(
