@@ -3,12 +3,13 @@ anything else (an HTTP server, a test double) only needs these methods.
 
 Engines take plain strings and own everything below: prompts, tokens, batches, one forward at a time.
 Results are float arrays on the CPU in the caller's order. An engine says whose results they are by an attribute
-`identity`, a string: without one, nothing is cached for it.
+`identity` (or `model_name`), a string: without one, nothing is cached for it.
 """
 
 import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -86,9 +87,16 @@ class RerankEngine(Protocol):
     ) -> Scores: ...
 
 
+def engine_identity(engine: Any) -> str | None:
+    """Whose results an engine gives, None where it does not say: then they are never taken for those of another."""
+    found = getattr(engine, "identity", None) or getattr(engine, "model_name", None)
+    return found if isinstance(found, str) and found else None
+
+
 def engine_name(engine: Any) -> str:
-    """What an adapter around a ready engine calls its model."""
-    return str(getattr(engine, "model_name", type(engine).__name__))
+    """What an adapter around a ready engine calls its model. LlamaIndex's own caches tell models apart by it, so one
+    that has no name is called differently each time."""
+    return str(getattr(engine, "model_name", "") or f"{type(engine).__name__}-{uuid4().hex}")
 
 
 def check_picklable(engine: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from qwen3_inference.errors import CheckpointError
+from qwen3_inference.texts import check_text, check_unicode
 
 END = "<|endoftext|>"
 CONTROL_TOKENS = frozenset(
@@ -113,15 +114,7 @@ def appends_end(settings: Mapping[str, Any]) -> bool:
 def check_texts(texts: Sequence[str], name: str = "text") -> None:
     """Raise ValueError for anything that is not a string of Unicode text; `name` is what one of them is called."""
     for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"{name} {index} is {type(text).__name__}, not a string: {text!r:.80}")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"{name} {index} has the lone surrogate {text[error.start]!r} at position {error.start}, which is not "
-                "Unicode text; clean it, for example with text.encode('utf-8', 'replace').decode()"
-            ) from None
+        check_unicode(check_text(text, f"{name} {index}"), f"{name} {index}")
 
 
 def _is_control(token: Mapping[str, Any]) -> bool:

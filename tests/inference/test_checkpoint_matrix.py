@@ -157,3 +157,32 @@ def test_a_dense_layer_limits_the_dimensions(embedding_folder, tmp_path):
     assert len(Qwen3Embedding(str(folder), dimensions=24).get_text_embedding("a")) == 24
     with pytest.raises(ValueError, match="dimensions=25 must be an integer from 1 to 24"):
         Qwen3Embedding(str(folder), dimensions=25)
+
+
+def test_a_document_prompt_equals_sentence_transformers(embedding_folder):
+    theirs = SentenceTransformer(str(embedding_folder), device="cpu", model_kwargs={"dtype": torch.float32})
+    for prompt in ("Represent this passage: ", "<|im_start|>passage\n", "x"):
+        ours = embedder(embedding_folder).embed_documents(DOCUMENTS, prompt=prompt)
+        assert_close(ours, theirs.encode_document(DOCUMENTS, prompt=prompt), VECTOR_TOLERANCE)
+
+
+def test_an_explicit_instruction_wins_over_the_checkpoints_prompts(embedding_folder, tmp_path):
+    folder = copy(embedding_folder, tmp_path / "model", prompts(query="Query: ", document="Document: "))
+    expected = reference.embed_queries(embedding_folder, QUERIES, "Find it")
+    assert_close(embedder(folder).embed_queries(QUERIES, instruction="Find it"), expected, VECTOR_TOLERANCE)
+    bare = reference.embed(embedding_folder, QUERIES)
+    assert_close(embedder(folder).embed_queries(QUERIES, instruction=""), bare, VECTOR_TOLERANCE)
+    assert_close(embedder(folder).embed_documents(QUERIES, prompt=""), bare, VECTOR_TOLERANCE)
+
+
+def test_a_control_token_in_an_instruction_is_text(embedding_folder):
+    engine = embedder(embedding_folder)
+    vectors = [engine.embed_queries(["q"], instruction=f"find {end} it") for end in ("<|im_end|>", "<|im_end |>")]
+    template = reference.embed(embedding_folder, ["Instruct: find <|im_end|> it\nQuery:q"])
+    assert abs(vectors[0] - template).max() > 0.01, "the instruction's token controls the model"
+    assert abs(vectors[0] - vectors[1]).max() > 1e-4
+
+
+def test_a_document_prompt_that_leaves_no_room_is_an_error(embedding_folder):
+    with pytest.raises(ValueError, match=r"the document prompt takes \d+ tokens, which leaves no room"):
+        embedder(embedding_folder, max_length=8).embed_documents(["a"], prompt="a long prompt " * 5)

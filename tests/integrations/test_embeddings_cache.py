@@ -2,11 +2,15 @@
 
 import asyncio
 
+import numpy as np
 import pytest
+from llama_index.core.ingestion import IngestionCache, IngestionPipeline
+from llama_index.core.schema import TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.embeddings.qwen3 import DocumentText, Qwen3Embedding, use_instruction
 from qwen3_inference import TorchEmbeddingEngine
 from support.engines import FLOAT32_ON_CPU, embedder
+from support.variants import copy, in_place_of
 
 
 class Counting(TorchEmbeddingEngine):
@@ -114,3 +118,46 @@ def test_a_changed_result_does_not_change_the_cache(engine, store):
 def test_the_cache_is_not_part_of_the_settings(embedding_folder, store):
     model = Qwen3Embedding(str(embedding_folder), embeddings_cache=store, **FLOAT32_ON_CPU)
     assert "embeddings_cache" not in model.to_dict()
+
+
+def test_a_document_prompt_has_entries_of_its_own(engine, store):
+    plain = Qwen3Embedding(engine=engine, embeddings_cache=store).get_text_embedding("Paris")
+    prompted = Qwen3Embedding(engine=engine, embeddings_cache=store, text_instruction="Place: ")
+    assert prompted.get_text_embedding("Paris") != plain
+    assert prompted.get_query_embedding(DocumentText("Paris")) == prompted.get_text_embedding("Paris")
+    assert engine.computed == ["document Paris", "document Paris"]
+
+
+def test_other_files_in_the_same_folder_have_entries_of_their_own(checkpoint_folder, tmp_path, store):
+    folder = copy(checkpoint_folder("embedding"), tmp_path / "model")
+    first = Qwen3Embedding(str(folder), embeddings_cache=store, **FLOAT32_ON_CPU).get_text_embedding("Paris")
+    in_place_of("norm", lambda norm: norm.flip(0))(folder)
+    assert Qwen3Embedding(str(folder), embeddings_cache=store, **FLOAT32_ON_CPU).get_text_embedding("Paris") != first
+
+
+class Anonymous:
+    """An engine that does not say whose vectors it gives."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def embed_documents(self, documents, *, dimensions=None, progress=None):
+        return np.full((len(documents), 2), self.value, np.float32)
+
+    embed_queries = aembed_queries = aembed_documents = embed_documents
+
+
+def test_an_engine_that_does_not_say_who_it_is_is_not_cached(store):
+    with pytest.raises(ValueError, match="Anonymous does not: give it an attribute `identity`"):
+        Qwen3Embedding(engine=Anonymous(1), embeddings_cache=store)
+    model = Qwen3Embedding(engine=Anonymous(1))
+    with pytest.raises(ValueError, match="Anonymous does not"):
+        model.embeddings_cache = store
+
+
+def test_two_engines_without_a_name_do_not_share_llama_indexs_cache():
+    cache, results = IngestionCache(), []
+    for value in (1.0, 2.0):
+        pipeline = IngestionPipeline(transformations=[Qwen3Embedding(engine=Anonymous(value))], cache=cache)
+        results.append(pipeline.run(nodes=[TextNode(text="a", id_="1")])[0].embedding)
+    assert results == [[1.0, 1.0], [2.0, 2.0]]

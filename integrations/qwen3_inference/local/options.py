@@ -112,7 +112,7 @@ class LocalOptions(BaseModel):
         default=None, description="where hub downloads are kept; None: the hub's own cache."
     )
     trust_remote_code: bool = Field(
-        default=False, description="run code from the model's repository; Qwen3 needs none."
+        default=False, description="accepted for LlamaIndex; no code of a checkpoint is ever run."
     )
     max_batch_tokens: int = Field(
         default=DEFAULT_MAX_BATCH_TOKENS, description="tokens computed at once; lower it for less memory."

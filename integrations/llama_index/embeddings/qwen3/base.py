@@ -1,15 +1,15 @@
 """`Qwen3Embedding`: LlamaIndex's embedding interface on a Qwen3 embedding engine. No tensor code here."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from llama_index.core.base.embeddings.base import Embedding
-from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_validator
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_validator, model_validator
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.storage.kvstore.types import BaseKVStore
 from llama_index.embeddings.qwen3.interface import RoleEmbedding
 from llama_index.embeddings.qwen3.request import QUERY, Request
 from qwen3_inference import EmbeddingEngine, TorchEmbeddingEngine
-from qwen3_inference.engines import Vectors, check_picklable, engine_name
+from qwen3_inference.engines import Vectors, check_picklable, engine_identity, engine_name
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
 from qwen3_inference.local.options import Device, DType, Folder, LocalOptions, ModelName, local_settings, ready
 from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS
@@ -57,7 +57,8 @@ class Qwen3Embedding(LocalOptions, RoleEmbedding):
     embeddings_cache: Any = Field(
         default=None,
         exclude=True,
-        description="a `BaseKVStore` for vectors, keyed by text, role, model, revision, dimensions, instruction.",
+        description="a `BaseKVStore` for vectors, keyed by text, role, instruction, dimensions and the engine's "
+        "identity (model, revision or files, number format).",
     )
 
     _local_engine: TorchEmbeddingEngine | None = PrivateAttr(default=None)
@@ -80,6 +81,7 @@ class Qwen3Embedding(LocalOptions, RoleEmbedding):
         embeddings_cache: BaseKVStore | None = None,
         callback_manager: CallbackManager | None = None,
         rate_limiter: Any = None,
+        text_instruction: str | None = None,
     ) -> None:
         if callback_manager is None:
             callback_manager = CallbackManager([])
@@ -104,19 +106,28 @@ class Qwen3Embedding(LocalOptions, RoleEmbedding):
             raise ValueError(f"embeddings_cache={cache!r} must be a LlamaIndex BaseKVStore, or None")
         return cache
 
+    @model_validator(mode="after")
+    def _check_identity(self) -> Self:
+        if self.embeddings_cache is not None and self.engine is not None and engine_identity(self.engine) is None:
+            raise ValueError(
+                f"embeddings_cache needs an engine that says whose vectors it gives, and {type(self.engine).__name__} "
+                "does not: give it an attribute `identity`, a string that differs wherever the vectors do"
+            )
+        return self
+
     def _compute(self, request: Request) -> list[Embedding]:
         engine, options = self._engine_in_use(), self._call_options(request)
         with request.naming_places():
             if request.role == QUERY:
                 return _lists(engine.embed_queries(request.texts, instruction=request.instruction, **options))
-            return _lists(engine.embed_documents(request.texts, **options))
+            return _lists(engine.embed_documents(request.texts, **_prompt(request), **options))
 
     async def _acompute(self, request: Request) -> list[Embedding]:
         engine, options = self._engine_in_use(), self._call_options(request)
         with request.naming_places():
             if request.role == QUERY:
                 return _lists(await engine.aembed_queries(request.texts, instruction=request.instruction, **options))
-            return _lists(await engine.aembed_documents(request.texts, **options))
+            return _lists(await engine.aembed_documents(request.texts, **_prompt(request), **options))
 
     def _call_options(self, request: Request) -> dict[str, Any]:
         return {"dimensions": self.dimensions, "progress": request.progress}
@@ -136,13 +147,18 @@ class Qwen3Embedding(LocalOptions, RoleEmbedding):
     def _identity(self, request: Request) -> dict[str, Any]:
         return {
             "role": request.role,
-            "instruction": request.instruction if request.role == QUERY else None,
+            "instruction": request.instruction,
             "model": self.model_name,
+            "engine": engine_identity(self._engine_in_use()),
             "revision": self.revision,
             "dimensions": self.dimensions,
             "max_length": self.max_length,
-            "dtype": self.dtype,
         }
+
+
+def _prompt(request: Request) -> dict[str, Any]:
+    """Only where there is one: an engine whose model has no document prompt need not take it."""
+    return {} if request.instruction is None else {"prompt": request.instruction}
 
 
 def _lists(vectors: Vectors) -> list[Embedding]:

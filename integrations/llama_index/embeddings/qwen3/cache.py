@@ -4,6 +4,7 @@ Core's own cache is keyed by the text alone: the same text as a query and as a d
 models, dimensions or instructions.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
@@ -17,19 +18,20 @@ COLLECTION = "qwen3_embeddings"
 
 
 def cache_key(text: str, identity: dict[str, Any]) -> str:
-    """`identity` holds role, model, revision, dimensions, instruction: any difference gives another key."""
+    """`identity` holds role, instruction, dimensions and whose vectors these are: any difference gives another key."""
     return sha256(json.dumps([text, identity], sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def embed_with_cache(
     request: Request,
-    identity: dict[str, Any],
+    identify: Callable[[Request], dict[str, Any]],
     store: BaseKVStore | None,
     embed: Callable[[Request], list[Embedding]],
 ) -> list[Embedding]:
     """Vectors from the store where it has them, the rest from one call of `embed`, in order."""
     if store is None:
         return embed(request)
+    identity = identify(request)
     keys = [cache_key(text, identity) for text in request.texts]
     found = {key: value for key in dict.fromkeys(keys) if (value := _vector(store.get(key, COLLECTION))) is not None}
     missing = _missing(keys, found)
@@ -42,13 +44,14 @@ def embed_with_cache(
 
 async def aembed_with_cache(
     request: Request,
-    identity: dict[str, Any],
+    identify: Callable[[Request], dict[str, Any]],
     store: BaseKVStore | None,
     embed: Callable[[Request], Awaitable[list[Embedding]]],
 ) -> list[Embedding]:
     """The same with the store's asynchronous methods."""
     if store is None:
         return await embed(request)
+    identity = await asyncio.to_thread(identify, request)  # reads files, or asks a server
     keys = [cache_key(text, identity) for text in request.texts]
     found: dict[str, Embedding] = {}
     for key in dict.fromkeys(keys):

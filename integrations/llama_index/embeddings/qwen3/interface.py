@@ -11,7 +11,7 @@ from llama_index.core.schema import BaseNode
 from llama_index.embeddings.qwen3.cache import aembed_with_cache, embed_with_cache
 from llama_index.embeddings.qwen3.nodes import passages_of, with_embeddings
 from llama_index.embeddings.qwen3.reporting import progress_bar, reported
-from llama_index.embeddings.qwen3.request import DOCUMENT, Request, role_of_query
+from llama_index.embeddings.qwen3.request import DOCUMENT, QUERY, Request, role_of_query
 from qwen3_inference import Progress
 from qwen3_inference.instructions import current_query_instruction
 from qwen3_inference.local.options import Instruction
@@ -27,8 +27,13 @@ class RoleEmbedding(BaseEmbedding):
 
     query_instruction: Instruction = Field(
         default=None,
-        description="what to look for, in one English sentence. None: the authors' default; '': no instruction. "
-        "`use_instruction` overrides it for one call.",
+        description="what to look for, in one English sentence. None: the checkpoint's own prompt (the "
+        "official ones': the authors' default); '': no instruction. `use_instruction` overrides it for one call.",
+    )
+    text_instruction: str | None = Field(
+        default=None,
+        description="put before documents as it stands. None: the checkpoint's own document prompt, which the official "
+        "ones do not have.",
     )
     callback_manager: CallbackManager = Field(
         default_factory=lambda: CallbackManager([]), exclude=True, description="LlamaIndex callbacks."
@@ -112,10 +117,10 @@ class RoleEmbedding(BaseEmbedding):
         return (await self._acompute(self._text(text)))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._compute(Request(texts, DOCUMENT, None, range(len(texts))))
+        return self._compute(self._documents(texts))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await self._acompute(Request(texts, DOCUMENT, None, range(len(texts))))
+        return await self._acompute(self._documents(texts))
 
     def _embed(self, request: Request) -> list[Embedding]:
         """The vectors of texts, from the cache where it has them, reported as one pair of events."""
@@ -123,7 +128,7 @@ class RoleEmbedding(BaseEmbedding):
             request.check()
             if self.rate_limiter is not None:
                 self.rate_limiter.acquire()
-            return finish(embed_with_cache(request, self._identity(request), self.embeddings_cache, self._compute))
+            return finish(embed_with_cache(request, self._identity, self.embeddings_cache, self._compute))
 
     async def _aembed(self, request: Request) -> list[Embedding]:
         """The same without blocking the event loop."""
@@ -131,21 +136,23 @@ class RoleEmbedding(BaseEmbedding):
             request.check()
             if self.rate_limiter is not None:
                 await self.rate_limiter.async_acquire()
-            vectors = aembed_with_cache(request, self._identity(request), self.embeddings_cache, self._acompute)
-            return finish(await vectors)
+            return finish(await aembed_with_cache(request, self._identity, self.embeddings_cache, self._acompute))
 
     def _query(self, query: str) -> Request:
-        text = check_text(query, "the query")
-        return Request([text], role_of_query(text), current_query_instruction(self.query_instruction))
+        if role_of_query(check_text(query, "the query")) == DOCUMENT:
+            return self._text(query)
+        return Request([query], QUERY, current_query_instruction(self.query_instruction))
 
     def _text(self, text: str) -> Request:
-        return Request([check_text(text, "the text")], DOCUMENT, None)
+        return Request([check_text(text, "the text")], DOCUMENT, self.text_instruction)
+
+    def _documents(self, texts: list[str], start: int = 0, progress: Progress | None = None) -> Request:
+        return Request(texts, DOCUMENT, self.text_instruction, range(start, start + len(texts)), progress)
 
     def _batches(self, texts: list[str], progress: Progress | None) -> Iterator[Request]:
         size = self.embed_batch_size
         for start in range(0, len(texts), size):
-            batch = texts[start : start + size]
-            yield Request(batch, DOCUMENT, None, range(start, start + len(batch)), progress)
+            yield self._documents(texts[start : start + size], start, progress)
 
 
 def _several_queries(queries: list[str]) -> list[str]:

@@ -13,7 +13,9 @@ QUERY, DOCUMENT = "query", "document"
 
 @dataclass(frozen=True)
 class Request:
-    """`places`: the texts' indices in the caller's list, None for a text that was passed alone."""
+    """`instruction`: the task of queries, or the prompt of documents; None is the model's own.
+
+    `places`: the texts' indices in the caller's list, None for a text that was passed alone."""
 
     texts: Sequence[str]
     role: str
