@@ -87,7 +87,7 @@ class Qwen3Embedding(LocalOptions, RoleEmbedding):
             callback_manager = CallbackManager([])
         if engine is not None and model_name == DEFAULT_MODEL:
             model_name = engine_name(engine)
-        super().__init__(**{name: value for name, value in locals().items() if name in type(self).model_fields})
+        super().__init__(**{name: value for name, value in dict(locals()).items() if name in type(self).model_fields})
         if engine is None:
             self._engine_in_use()
 

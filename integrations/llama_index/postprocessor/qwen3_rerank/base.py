@@ -109,7 +109,7 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
             callback_manager = CallbackManager([])
         if engine is not None and model == DEFAULT_MODEL:
             model = engine_name(engine)
-        super().__init__(**{name: value for name, value in locals().items() if name in type(self).model_fields})
+        super().__init__(**{name: value for name, value in dict(locals()).items() if name in type(self).model_fields})
         if engine is None:
             self._engine_in_use()
 
