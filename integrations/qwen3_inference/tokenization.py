@@ -112,7 +112,9 @@ def appends_end(settings: Mapping[str, Any]) -> bool:
 
 
 def check_texts(texts: Sequence[str], name: str = "text") -> None:
-    """Raise ValueError for anything that is not a string of Unicode text; `name` is what one of them is called."""
+    """Raise ValueError for anything but a sequence of strings of Unicode text; `name` is what one of them is called."""
+    if isinstance(texts, str) or not isinstance(texts, Sequence):
+        raise ValueError(f"{texts!r:.80} is {type(texts).__name__} where a list of strings belongs; pass [{name}]")
     for index, text in enumerate(texts):
         check_unicode(check_text(text, f"{name} {index}"), f"{name} {index}")
 

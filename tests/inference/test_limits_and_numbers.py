@@ -111,3 +111,14 @@ def test_half_precision_stays_near_the_reference(embedding_folder, reranker_fold
     assert (cosines > 0.99).all()
     scores = reranker(reranker_folder, dtype=dtype).score("q", texts)
     assert_close(scores, reference.score(reranker_folder, "q", texts), 0.1)
+
+
+@pytest.mark.parametrize("texts", ["abc", {"a": 1}, iter(["a"]), None])
+def test_an_engine_takes_lists_of_texts_only(embedding_folder, reranker_folder, texts):
+    for call in (
+        embedder(embedding_folder).embed_documents,
+        embedder(embedding_folder).embed_queries,
+        lambda texts: reranker(reranker_folder).score("q", texts),
+    ):
+        with pytest.raises(ValueError, match="where a list of strings belongs"):
+            call(texts)
