@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pymilvus import MilvusClient
-from qwen3_rag.connect import release_lite
+from qwen3_rag.store.connect import release_lite
 
 COMMAND = [sys.executable, "-m", "qwen3_rag.cli", "ingest", "docs", "--prune", "--quiet", "--batch-size", "2"]
 

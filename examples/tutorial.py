@@ -18,7 +18,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.embeddings.qwen3 import Qwen3Embedding
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 from qwen3_rag import CitedSynthesizer, RagConfig, RagError, load_models, make_llm, open_store
-from qwen3_rag.answer import why_no_answer
+from qwen3_rag.query.answer import why_no_answer
 
 QUESTION = "How is data stored in milvus?"
 # The published pair of 0.6 billion parameters on the 72 chunks.

@@ -18,34 +18,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qwen3_rag.answer import CitedSynthesizer, make_llm
     from qwen3_rag.config import RagConfig
     from qwen3_rag.errors import ConfigError, RagError, UnavailableError
-    from qwen3_rag.ingestion import IngestReport, ingest
+    from qwen3_rag.ingestion.pipeline import IngestReport, ingest
     from qwen3_rag.models import ModelIdentity, Models, load_models
-    from qwen3_rag.retrieve import SearchResult, make_index, make_query_engine, make_retriever, search
-    from qwen3_rag.store import RagVectorStore, open_store
+    from qwen3_rag.query.answer import CitedSynthesizer, make_llm
+    from qwen3_rag.query.stages import SearchResult, make_index, make_query_engine, make_retriever, search
+    from qwen3_rag.store.vector_store import RagVectorStore, open_store
 
 # No module may carry the name of an export: importing it would put the module in the export's place.
 _HOME = {
-    "CitedSynthesizer": "answer",
+    "CitedSynthesizer": "query.answer",
     "ConfigError": "errors",
-    "IngestReport": "ingestion",
+    "IngestReport": "ingestion.pipeline",
     "ModelIdentity": "models",
     "Models": "models",
     "RagConfig": "config",
     "RagError": "errors",
-    "RagVectorStore": "store",
-    "SearchResult": "retrieve",
+    "RagVectorStore": "store.vector_store",
+    "SearchResult": "query.stages",
     "UnavailableError": "errors",
-    "ingest": "ingestion",
+    "ingest": "ingestion.pipeline",
     "load_models": "models",
-    "make_index": "retrieve",
-    "make_llm": "answer",
-    "make_query_engine": "retrieve",
-    "make_retriever": "retrieve",
-    "open_store": "store",
-    "search": "retrieve",
+    "make_index": "query.stages",
+    "make_llm": "query.answer",
+    "make_query_engine": "query.stages",
+    "make_retriever": "query.stages",
+    "open_store": "store.vector_store",
+    "search": "query.stages",
 }
 
 __all__ = [

@@ -19,7 +19,7 @@ from llama_index.llms.openai import OpenAI
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 from milvus_lite.server_manager import server_manager_instance
 from qwen3_rag import Models, RagConfig, RagVectorStore, load_models, open_store
-from qwen3_rag.ingestion import ingest
+from qwen3_rag.ingestion.pipeline import ingest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from support.grounded_model import grounded
 from support.openai_server import OpenAIServer

@@ -8,7 +8,7 @@ from llama_index.core.agent.workflow import FunctionAgent, ToolCallResult
 from llama_index.core.tools import FunctionTool, QueryEngineTool
 from llama_index.llms.openai import OpenAI
 from qwen3_rag import Models, RagConfig, RagVectorStore, make_index
-from qwen3_rag.tools import make_tools
+from qwen3_rag.agents.tools import make_tools
 from support.openai_server import OpenAIServer
 
 QUESTIONS = [

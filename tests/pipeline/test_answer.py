@@ -9,13 +9,13 @@ import httpx
 import pytest
 from llama_index.core.prompts import ChatPromptTemplate
 from llama_index.core.schema import NodeWithScore, TextNode
-from qwen3_rag.answer import CitedSynthesizer, escape, make_llm, make_prompt, why_no_answer
 from qwen3_rag.config import RagConfig
+from qwen3_rag.documents.readers import make_document
 from qwen3_rag.errors import UnavailableError
-from qwen3_rag.ingestion import ingest_documents
+from qwen3_rag.ingestion.pipeline import ingest_documents
 from qwen3_rag.models import Models
-from qwen3_rag.readers import make_document
-from qwen3_rag.retrieve import make_query_engine
+from qwen3_rag.query.answer import CitedSynthesizer, escape, make_llm, make_prompt, why_no_answer
+from qwen3_rag.query.stages import make_query_engine
 from support.hashing import IDENTITY, HashingEmbedding
 from support.openai_server import OpenAIServer, Reply
 

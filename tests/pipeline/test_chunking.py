@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llama_index.core.schema import MetadataMode, TextNode
-from qwen3_rag.chunking import MAX_BYTES, PassageParser, count_tokens, sentences
-from qwen3_rag.markdown import sections
-from qwen3_rag.readers import MarkdownReader, make_document
+from qwen3_rag.documents.chunking import MAX_BYTES, PassageParser, count_tokens, sentences
+from qwen3_rag.documents.markdown import sections
+from qwen3_rag.documents.readers import MarkdownReader, make_document
 
 from .conftest import SHARED
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import qwen3_rag
 from qwen3_inference.hub import tiny_folder
-from qwen3_rag.chunking import PassageParser
 from qwen3_rag.cli import app
-from qwen3_rag.discover import find_files
-from qwen3_rag.readers import MarkdownReader
+from qwen3_rag.documents.chunking import PassageParser
+from qwen3_rag.documents.readers import MarkdownReader
+from qwen3_rag.documents.walk import find_files
 from support.openai_server import OpenAIServer, Reply
 from typer.testing import CliRunner, Result
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 from pymilvus.client.grpc_handler import GrpcHandler
-from qwen3_rag.chunking import PassageParser
 from qwen3_rag.config import RagConfig
-from qwen3_rag.discover import find_files
-from qwen3_rag.ingestion import IngestReport, ingest
-from qwen3_rag.readers import READERS
-from qwen3_rag.store import open_store, release_lite
+from qwen3_rag.documents.chunking import PassageParser
+from qwen3_rag.documents.readers import READERS
+from qwen3_rag.documents.walk import find_files
+from qwen3_rag.ingestion.pipeline import IngestReport, ingest
+from qwen3_rag.store.vector_store import open_store, release_lite
 from support.hashing import IDENTITY, HashingEmbedding
 
 from .conftest import held_ids, write

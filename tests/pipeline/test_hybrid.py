@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from qwen3_rag.bm25 import MAX_BYTES, search_text
 from qwen3_rag.config import RagConfig
-from qwen3_rag.ingestion import ingest
-from qwen3_rag.retrieve import make_retriever, search
+from qwen3_rag.ingestion.pipeline import ingest
+from qwen3_rag.query.stages import make_retriever, search
+from qwen3_rag.store.bm25 import MAX_BYTES, search_text
 from support.hashing import HashingEmbedding
 
 from .conftest import OpenStore, write

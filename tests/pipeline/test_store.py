@@ -17,12 +17,12 @@ from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 from pymilvus import DataType, MilvusClient
 from qwen3_rag.config import RagConfig
+from qwen3_rag.documents.readers import make_document
 from qwen3_rag.errors import ConfigError, UnavailableError
-from qwen3_rag.ingestion import ingest_documents
-from qwen3_rag.readers import make_document
-from qwen3_rag.retrieve import make_index, make_retriever, parse_filters
-from qwen3_rag.schema import PROPERTY
-from qwen3_rag.store import drop_collection, open_store
+from qwen3_rag.ingestion.pipeline import ingest_documents
+from qwen3_rag.query.stages import make_index, make_retriever, parse_filters
+from qwen3_rag.store.collection import PROPERTY
+from qwen3_rag.store.vector_store import drop_collection, open_store
 from support.hashing import IDENTITY, HashingEmbedding
 
 from .conftest import OpenStore

@@ -15,14 +15,14 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
+from qwen3_rag.agents.arguments import Filters, Instruction, Query, TopN
+from qwen3_rag.agents.results import MAX_CHARS, Answer, Passages, ToolError, failure
+from qwen3_rag.agents.tools import make_tools
 from qwen3_rag.config import RagConfig
 from qwen3_rag.models import Models, load_models
-from qwen3_rag.snapshot import PAGE
-from qwen3_rag.snapshot import _IteratorWarningOff as IteratorWarningOff
-from qwen3_rag.store import RagVectorStore, open_store
-from qwen3_rag.tool_arguments import Filters, Instruction, Query, TopN
-from qwen3_rag.tool_results import MAX_CHARS, Answer, Passages, ToolError, failure
-from qwen3_rag.tools import make_tools
+from qwen3_rag.store.held import PAGE
+from qwen3_rag.store.held import _IteratorWarningOff as IteratorWarningOff
+from qwen3_rag.store.vector_store import RagVectorStore, open_store
 
 INSTRUCTIONS = (
     "A collection of documents. search gives passages for a question, ask a finished answer with citations, "

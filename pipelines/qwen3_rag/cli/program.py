@@ -20,8 +20,8 @@ app = typer.Typer(
 )
 
 # Modules that register sub-commands when they are imported.
-for _module in ("ingest", "search", "evaluate", "admin", "mcp"):
-    import_module(f"qwen3_rag.commands.{_module}").register(app)
+for _module in ("ingestion", "questions", "evaluation", "collection", "serving"):
+    import_module(f"qwen3_rag.cli.{_module}").register(app)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qwen3_rag.options import AsJson, Quiet, command
+from qwen3_rag.cli.options import AsJson, Quiet, command
 
 if TYPE_CHECKING:
     from qwen3_rag.config import RagConfig
@@ -36,9 +36,9 @@ def evaluate_command(
     quiet: Quiet = False,
 ) -> None:
     """Measure both stages on a BEIR collection: nDCG@10, MRR@10, recall@50. `--top-k` is 50 here."""
-    from qwen3_rag.commands.ingest import run_ingest
-    from qwen3_rag.console import note, print_json, print_metrics, print_report
-    from qwen3_rag.evaluate import collection_name, measure, read_beir
+    from qwen3_rag.cli.console import note, print_json, print_metrics, print_report
+    from qwen3_rag.cli.ingestion import run_ingest
+    from qwen3_rag.evaluation.beir import collection_name, measure, read_beir
 
     data = read_beir(folder)
     given = config.model_fields_set
@@ -64,12 +64,12 @@ def evaluate_command(
 
 
 def _rank(config: RagConfig, data: Any, runs: Path | None, *, bar: bool) -> Any:
-    from qwen3_rag.console import progress_bar
-    from qwen3_rag.evaluate import rank_all, read_runs
-    from qwen3_rag.ingestion import Progress
+    from qwen3_rag.cli.console import progress_bar
+    from qwen3_rag.evaluation.beir import rank_all, read_runs
+    from qwen3_rag.ingestion.pipeline import Progress
     from qwen3_rag.models import load_models
-    from qwen3_rag.retrieve import make_retriever
-    from qwen3_rag.store import open_store
+    from qwen3_rag.query.stages import make_retriever
+    from qwen3_rag.store.vector_store import open_store
 
     models = load_models(config)
     settings = {

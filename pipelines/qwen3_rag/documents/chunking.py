@@ -16,8 +16,8 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.node_parser import NodeParser, SentenceSplitter
 from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, TextNode
 
-from qwen3_rag.markdown import Section, sections
-from qwen3_rag.readers import LLM_METADATA, MAX_METADATA
+from qwen3_rag.documents.markdown import Section, sections
+from qwen3_rag.documents.readers import LLM_METADATA, MAX_METADATA
 
 MAX_BYTES = 60_000
 """Below Milvus' 65,535 bytes for one text, with room for a repeated heading."""
@@ -51,7 +51,7 @@ def sentences(text: str) -> list[str]:
 class PassageParser(NodeParser):
     """See the module docstring.
 
-    >>> from qwen3_rag.readers import make_document
+    >>> from qwen3_rag.documents.readers import make_document
     >>> document = make_document("# Tea\\n\\n## Green\\nSteep at 80 degrees.", "tea.md", "markdown")
     >>> [(n.text, n.metadata["header_path"]) for n in PassageParser().get_nodes_from_documents([document])]
     [('## Green\\nSteep at 80 degrees.', 'Tea > Green')]

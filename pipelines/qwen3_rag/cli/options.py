@@ -106,7 +106,7 @@ def _configure(overrides: dict[str, Any]) -> RagConfig:
 
 def with_exit_code(action: Callable[[], None]) -> None:
     """Run, and explain what a user can act on instead of showing a traceback."""
-    from qwen3_rag.console import note, quiet_libraries
+    from qwen3_rag.cli.console import note, quiet_libraries
 
     quiet_libraries()
     try:

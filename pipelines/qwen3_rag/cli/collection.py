@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qwen3_rag.cli.options import AsJson, command
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.options import AsJson, command
 
 if TYPE_CHECKING:
     from qwen3_rag.config import RagConfig
@@ -35,9 +35,9 @@ def register(app: typer.Typer) -> None:
 
 def info_command(config: RagConfig, as_json: AsJson = False) -> None:
     """Show the settings in effect, where they come from, and the collection."""
+    from qwen3_rag.cli.console import err, out, print_json
     from qwen3_rag.config import find_toml
-    from qwen3_rag.console import err, out, print_json
-    from qwen3_rag.info import collection_info, shown_settings
+    from qwen3_rag.store.info import collection_info, shown_settings
 
     settings = shown_settings(config)
     toml = find_toml()
@@ -59,8 +59,8 @@ def drop_command(
     config: RagConfig, yes: Annotated[bool, typer.Option("--yes", help="Do it; without this nothing is done.")] = False
 ) -> None:
     """Delete the collection with everything in it."""
-    from qwen3_rag.console import note
-    from qwen3_rag.store import drop_collection
+    from qwen3_rag.cli.console import note
+    from qwen3_rag.store.vector_store import drop_collection
 
     if not yes:
         raise ConfigError(f"this deletes collection {config.collection!r} in {config.uri}; say --yes to do it")
@@ -74,8 +74,8 @@ def demo_command(config: RagConfig) -> None:
     Runs on the small bundled models. The answer is written by the configured language model, or else quotes the best
     passages.
     """
-    from qwen3_rag.commands.ingest import run_ingest
-    from qwen3_rag.console import note, print_report
+    from qwen3_rag.cli.console import note, print_report
+    from qwen3_rag.cli.ingestion import run_ingest
 
     knowledge = Path(__file__).parent.parent / "knowledge"
     given = config.model_fields_set
@@ -98,8 +98,8 @@ def demo_command(config: RagConfig) -> None:
 
 
 def _demo_questions(config: RagConfig) -> None:
-    from qwen3_rag.commands.search import searcher, write_answer
-    from qwen3_rag.console import note, out, print_comparison, print_result, print_rows, print_sources
+    from qwen3_rag.cli.console import note, out, print_comparison, print_result, print_rows, print_sources
+    from qwen3_rag.cli.questions import searcher, write_answer
 
     with searcher(config) as run:
         note("\n2. Compare: what the second stage makes of the first stage's ten candidates")

@@ -19,7 +19,7 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore
 
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.retrieve import two_stages
+from qwen3_rag.query.stages import two_stages
 
 Run = dict[str, dict[str, float]]
 """Question id to document id to score."""

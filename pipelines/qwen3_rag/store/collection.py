@@ -8,10 +8,10 @@ from typing import Any
 
 from pymilvus import DataType, MilvusClient
 
-from qwen3_rag.bm25 import FIELD as BM25_FIELD
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.models import ModelIdentity
+from qwen3_rag.store.bm25 import FIELD as BM25_FIELD
 
 PROPERTY = "qwen3_rag.embedding"
 """Collection property with the embedding model's name, revision and dimension, as JSON."""

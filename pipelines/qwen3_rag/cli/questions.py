@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qwen3_rag.cli.options import AsJson, Filter, command
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.options import AsJson, Filter, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llama_index.core.schema import NodeWithScore
 
     from qwen3_rag.config import RagConfig
-    from qwen3_rag.retrieve import SearchResult
+    from qwen3_rag.query.stages import SearchResult
 
 Question = Annotated[str, typer.Argument(help="The question, in any language.", show_default=False)]
 STAGES = ("top_k", "top_n", "mode")
@@ -55,7 +55,7 @@ def search_command(
     as_json: AsJson = False,
 ) -> None:
     """Find the passages that answer a question, or each question of a file."""
-    from qwen3_rag.console import note, print_json, print_result
+    from qwen3_rag.cli.console import note, print_json, print_result
 
     if (question is None) == (queries is None):
         raise ConfigError("give either a QUESTION or --queries FILE")
@@ -80,7 +80,7 @@ def search_command(
 
 def compare_command(config: RagConfig, question: Question, filters: Filter = [], as_json: AsJson = False) -> None:  # noqa: B006
     """Show both stages side by side: what reranking moved, and where to."""
-    from qwen3_rag.console import note, print_comparison, print_json
+    from qwen3_rag.cli.console import note, print_comparison, print_json
 
     if not as_json and "top_n" not in config.model_fields_set:
         config = config.model_copy(update={"top_n": config.top_k})  # every candidate's move
@@ -105,7 +105,7 @@ def ask_command(
 
     The key is taken from OPENAI_API_KEY. Without a language model the passages are shown (exit code 4).
     """
-    from qwen3_rag.console import note, out, print_json, print_rows, print_sources
+    from qwen3_rag.cli.console import note, out, print_json, print_rows, print_sources
 
     with searcher(config, filters) as run:
         result, nodes = run(question)
@@ -129,7 +129,7 @@ def write_answer(
     config: RagConfig, question: str, nodes: Sequence[NodeWithScore], *, stream: bool
 ) -> tuple[str | None, str | None]:
     """(answer, None), or (None, why not) when there is no language model to be had."""
-    from qwen3_rag.answer import CitedSynthesizer, make_llm, make_prompt, why_no_answer
+    from qwen3_rag.query.answer import CitedSynthesizer, make_llm, make_prompt, why_no_answer
 
     if not nodes:
         return None, "no passage was found"
@@ -157,10 +157,10 @@ def searcher(
     config: RagConfig, filters: Sequence[str] = ()
 ) -> Iterator[Callable[[str], tuple[SearchResult, list[NodeWithScore]]]]:
     """A function from question to (result, nodes of the last stage), with the store open around it."""
-    from qwen3_rag.connect import require_database
     from qwen3_rag.models import load_models
-    from qwen3_rag.retrieve import as_result, make_retriever, parse_filters, two_stages
-    from qwen3_rag.store import open_store
+    from qwen3_rag.query.stages import as_result, make_retriever, parse_filters, two_stages
+    from qwen3_rag.store.connect import require_database
+    from qwen3_rag.store.vector_store import open_store
 
     parsed = parse_filters(filters)
     require_database(config)

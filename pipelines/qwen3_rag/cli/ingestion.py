@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qwen3_rag.options import AsJson, Quiet, command
+from qwen3_rag.cli.options import AsJson, Quiet, command
 
 if TYPE_CHECKING:
     from qwen3_rag.config import RagConfig
-    from qwen3_rag.ingestion import IngestReport
+    from qwen3_rag.ingestion.pipeline import IngestReport
 
 EPILOG = (
     "Examples: qwen3-rag ingest docs/ · qwen3-rag ingest docs/ notes.txt --prune · "
@@ -36,8 +36,8 @@ def ingest_command(
     Only what is new or changed is embedded; run it again at any time, also after an interruption. Files that cannot be
     read are listed and skipped (exit code 3).
     """
-    from qwen3_rag.console import note, print_json, print_report
-    from qwen3_rag.discover import check_paths
+    from qwen3_rag.cli.console import note, print_json, print_report
+    from qwen3_rag.documents.walk import check_paths
 
     check_paths(paths)  # before --overwrite drops anything
     report = run_ingest(config, paths, overwrite=overwrite, prune=prune, bar=not quiet)
@@ -58,11 +58,11 @@ def run_ingest(
     config: RagConfig, paths: list[Path], *, overwrite: bool = False, prune: bool = False, bar: bool = True
 ) -> IngestReport:
     """Models, store and ingest in a row, with a progress bar."""
-    from qwen3_rag.chunking import PassageParser
-    from qwen3_rag.console import progress_bar
-    from qwen3_rag.ingestion import ingest
+    from qwen3_rag.cli.console import progress_bar
+    from qwen3_rag.documents.chunking import PassageParser
+    from qwen3_rag.ingestion.pipeline import ingest
     from qwen3_rag.models import load_models
-    from qwen3_rag.store import open_store
+    from qwen3_rag.store.vector_store import open_store
 
     models = load_models(config, rerank=False)
     store = open_store(config, models.identity, create=True, overwrite=overwrite)

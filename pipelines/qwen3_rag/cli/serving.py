@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qwen3_rag.commands.search import STAGES
+from qwen3_rag.cli.options import command
+from qwen3_rag.cli.questions import STAGES
 from qwen3_rag.errors import UnavailableError
-from qwen3_rag.options import command
 
 if TYPE_CHECKING:
     from qwen3_rag.config import RagConfig
@@ -36,7 +36,7 @@ def mcp_command(
     Speaks on stdin and stdout: meant to be started by an MCP client. It holds the database open while it runs.
     """
     try:
-        from qwen3_rag.mcp_server import serve
+        from qwen3_rag.serve.mcp_server import serve
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("mcp", "mcp_types"):
             raise

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.store import RagVectorStore
+from qwen3_rag.store.vector_store import RagVectorStore
 
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM
@@ -100,7 +100,7 @@ def make_query_engine(
     >>> response = engine.query("How is data stored in milvus?")
     >>> print(response, response.source_nodes)
     """
-    from qwen3_rag.answer import CitedSynthesizer, make_llm, make_prompt
+    from qwen3_rag.query.answer import CitedSynthesizer, make_llm, make_prompt
 
     synthesizer = CitedSynthesizer(
         llm=llm or make_llm(config), text_qa_template=make_prompt(config.system_prompt), streaming=streaming

@@ -5,7 +5,7 @@
 - Async. The base class binds an async client to the first event loop it sees; a second `asyncio.run`, a notebook or a
   web server then fails. Here the async methods run the sync ones in a thread: gRPC releases the GIL while it waits.
 - It asks Milvus for the fields it reads, not for the vectors of every hit.
-- Hybrid queries and rows get their BM25 words from `qwen3_rag.bm25`, for scripts without spaces.
+- Hybrid queries and rows get their BM25 words from `qwen3_rag.store.bm25`, for scripts without spaces.
 - `close()` lets go of the database, the lock of Milvus Lite included.
 """
 
@@ -28,12 +28,12 @@ from llama_index.vector_stores.milvus import MilvusVectorStore
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
-from qwen3_rag import bm25
 from qwen3_rag.config import RagConfig
-from qwen3_rag.connect import client_for, client_options, prepare_folder, release_lite, require_database
 from qwen3_rag.errors import ConfigError, UnavailableError
 from qwen3_rag.models import ModelIdentity
-from qwen3_rag.schema import PROPERTY, check_collection, describe, is_unfinished
+from qwen3_rag.store import bm25
+from qwen3_rag.store.collection import PROPERTY, check_collection, describe, is_unfinished
+from qwen3_rag.store.connect import client_for, client_options, prepare_folder, release_lite, require_database
 
 CLIENT = ("uri", "token", "grpc_options")
 _READ_FIELDS = ["text", "_node_content", "_node_type"]

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from qwen3_rag.config import RagConfig
-from qwen3_rag.connect import client_for, release_lite
-from qwen3_rag.schema import describe
+from qwen3_rag.store.collection import describe
+from qwen3_rag.store.connect import client_for, release_lite
 
 
 def shown_settings(config: RagConfig) -> dict[str, Any]:

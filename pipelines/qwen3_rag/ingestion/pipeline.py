@@ -18,11 +18,11 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.node_parser import NodeParser
 from llama_index.core.schema import BaseNode, Document, MetadataMode
 
-from qwen3_rag.chunking import PassageParser
-from qwen3_rag.discover import SourceFile, check_paths, find_files, source_name
-from qwen3_rag.readers import READERS, UnreadableError
-from qwen3_rag.snapshot import Snapshot
-from qwen3_rag.store import RagVectorStore
+from qwen3_rag.documents.chunking import PassageParser
+from qwen3_rag.documents.readers import READERS, UnreadableError
+from qwen3_rag.documents.walk import SourceFile, check_paths, find_files, source_name
+from qwen3_rag.store.held import Snapshot
+from qwen3_rag.store.vector_store import RagVectorStore
 
 DELETE_BATCH = 500
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from qwen3_rag.ingestion import IngestReport, OnProgress
-    from qwen3_rag.retrieve import Row, SearchResult
+    from qwen3_rag.ingestion.pipeline import IngestReport, OnProgress
+    from qwen3_rag.query.stages import Row, SearchResult
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

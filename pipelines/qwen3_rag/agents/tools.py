@@ -21,13 +21,8 @@ from llama_index.core.tools.types import ToolMetadata
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from qwen3_inference import use_instruction
 
-from qwen3_rag.answer import CitedSynthesizer, make_llm, make_prompt, why_no_answer
-from qwen3_rag.config import RagConfig
-from qwen3_rag.models import Models
-from qwen3_rag.retrieve import make_index
-from qwen3_rag.store import RagVectorStore
-from qwen3_rag.tool_arguments import MAX_TOP_N, ToolArguments, parse, to_filters
-from qwen3_rag.tool_results import (
+from qwen3_rag.agents.arguments import MAX_TOP_N, ToolArguments, parse, to_filters
+from qwen3_rag.agents.results import (
     MAX_CHARS,
     MIN_CHARS,
     Answer,
@@ -38,6 +33,11 @@ from qwen3_rag.tool_results import (
     failure,
     passages,
 )
+from qwen3_rag.config import RagConfig
+from qwen3_rag.models import Models
+from qwen3_rag.query.answer import CitedSynthesizer, make_llm, make_prompt, why_no_answer
+from qwen3_rag.query.stages import make_index
+from qwen3_rag.store.vector_store import RagVectorStore
 
 NOTHING = "nothing was found"
 SEARCH = (

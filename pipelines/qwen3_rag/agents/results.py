@@ -12,7 +12,7 @@ from llama_index.core.schema import NodeWithScore
 from pydantic import BaseModel, Field, ValidationError
 
 from qwen3_rag.errors import RagError
-from qwen3_rag.retrieve import Row, as_result
+from qwen3_rag.query.stages import Row, as_result
 
 logger = logging.getLogger(__name__)
 

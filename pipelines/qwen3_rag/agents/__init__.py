@@ -1,0 +1,1 @@
+"""Retrieval as tools for language models."""

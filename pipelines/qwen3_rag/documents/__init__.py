@@ -1,0 +1,1 @@
+"""Files and folders to LlamaIndex documents, and documents to passages."""

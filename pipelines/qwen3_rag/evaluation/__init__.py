@@ -1,0 +1,1 @@
+"""How good both stages are on a collection with judgements."""

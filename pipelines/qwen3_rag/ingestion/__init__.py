@@ -1,0 +1,1 @@
+"""Documents to passages in Milvus: only what changed is embedded and written."""

@@ -1,0 +1,1 @@
+"""Question to passages, and passages to an answer."""

@@ -1,0 +1,1 @@
+"""The Milvus collection: opened, recognised, checked, searched."""
