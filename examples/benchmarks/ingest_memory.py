@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from qwen3_rag import ModelIdentity, RagConfig, ingest, open_store
-from qwen3_rag.ingestion.pipeline import Progress
+from qwen3_rag.ingestion.report import Progress
 
 DIMENSION = 32
 WORDS = [f"word{number}" for number in range(5000)]

@@ -17,7 +17,7 @@ from typing import Any
 from pymilvus.client.grpc_handler import GrpcHandler
 from qwen3_inference import TorchEmbeddingEngine, TorchRerankEngine
 from qwen3_rag import RagConfig, ingest, load_models, make_retriever, open_store, search
-from qwen3_rag.cli.collection import DEMO_QUESTIONS
+from qwen3_rag.cli.demo import DEMO_QUESTIONS
 
 inside = 0.0
 

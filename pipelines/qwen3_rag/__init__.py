@@ -1,6 +1,11 @@
 """Retrieval-augmented generation with Qwen3 models on Milvus.
 
-The building blocks compose left to right and are plain LlamaIndex objects::
+    with Session(RagConfig(embed_model="tiny", uri="./kb.db")) as session:
+        session.ingest(["docs/"])
+        print(session.search("How is data stored?").best[0].text)
+        print(session.ask("How is data stored?").answer)
+
+`Session` is the whole way; the functions beside it are its parts, plain LlamaIndex objects to compose otherwise::
 
     config = RagConfig(embed_model="tiny", uri="./kb.db")
     models = load_models(config)
@@ -9,68 +14,35 @@ The building blocks compose left to right and are plain LlamaIndex objects::
     engine = make_query_engine(config, store, models)
     print(engine.query("How is data stored?"))
 
-Names are resolved lazily, so that importing the package (and `qwen3-rag --help`) stays fast.
+The public names are those of `__init__.pyi`, whichever module they are in. They are imported when they are first used,
+so that importing the package (and `qwen3-rag --help`) stays fast.
 """
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from qwen3_rag.config import RagConfig
-    from qwen3_rag.errors import ConfigError, RagError, UnavailableError
-    from qwen3_rag.ingestion.pipeline import IngestReport, ingest
-    from qwen3_rag.models import ModelIdentity, Models, load_models
-    from qwen3_rag.query.answer import CitedSynthesizer, make_llm
-    from qwen3_rag.query.stages import SearchResult, make_index, make_query_engine, make_retriever, search
-    from qwen3_rag.store.vector_store import RagVectorStore, open_store
+from qwen3_rag.extras import missing_extra
 
 # No module may carry the name of an export: importing it would put the module in the export's place.
 _HOME = {
-    "CitedSynthesizer": "query.answer",
-    "ConfigError": "errors",
-    "IngestReport": "ingestion.pipeline",
-    "ModelIdentity": "models",
-    "Models": "models",
-    "RagConfig": "config",
-    "RagError": "errors",
-    "RagVectorStore": "store.vector_store",
-    "SearchResult": "query.stages",
-    "UnavailableError": "errors",
-    "ingest": "ingestion.pipeline",
-    "load_models": "models",
-    "make_index": "query.stages",
-    "make_llm": "query.answer",
-    "make_query_engine": "query.stages",
-    "make_retriever": "query.stages",
-    "open_store": "store.vector_store",
-    "search": "query.stages",
+    alias.name: str(statement.module)
+    for statement in ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body
+    if isinstance(statement, ast.ImportFrom)
+    for alias in statement.names
 }
-
-__all__ = [
-    "CitedSynthesizer",
-    "ConfigError",
-    "IngestReport",
-    "ModelIdentity",
-    "Models",
-    "RagConfig",
-    "RagError",
-    "RagVectorStore",
-    "SearchResult",
-    "UnavailableError",
-    "ingest",
-    "load_models",
-    "make_index",
-    "make_llm",
-    "make_query_engine",
-    "make_retriever",
-    "open_store",
-    "search",
-]
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"qwen3_rag.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if (missing := missing_extra(error)) is None:
+            raise
+        raise missing from error

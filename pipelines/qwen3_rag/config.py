@@ -1,43 +1,27 @@
 """One configuration for the library and the command line.
 
 Sources, strongest first: arguments (command-line flags), environment variables `QWEN3_RAG_*`, one TOML file, defaults.
-The TOML file is the first of: `--config` or `$QWEN3_RAG_CONFIG`, `./qwen3_rag.toml`,
-`~/.config/qwen3-rag/config.toml`.
+The TOML file is the first of: `--config` or `$QWEN3_RAG_CONFIG`, `./qwen3_rag.toml` (which may set less: see
+`config_file`), `~/.config/qwen3-rag/config.toml`.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from qwen3_rag.errors import ConfigError
+from qwen3_rag.config_file import Option, TomlFile, explicit_toml, find_toml, is_secret
+from qwen3_rag.errors import ConfigError, describe_invalid
 
 ENV_PREFIX = "QWEN3_RAG_"
 MAX_TOP_K = 16_384
 """Milvus' own bound on the rows of one search."""
 
-explicit_toml: ContextVar[Path | None] = ContextVar("qwen3_rag_toml", default=None)
-"""The file given with `--config`; set by `load_config`."""
-
 _SIZES = {"0.6b": "0.6B", "4b": "4B", "8b": "8B"}
-
-
-def find_toml() -> Path | None:
-    """The configuration file in use, or None. One that is named must exist."""
-    named = explicit_toml.get() or os.environ.get(f"{ENV_PREFIX}CONFIG")
-    if named:
-        path = Path(named).expanduser()
-        if not path.is_file():
-            raise ConfigError(f"configuration file {str(path)!r} does not exist; create it or drop --config")
-        return path
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    return next((p for p in (Path("qwen3_rag.toml"), home / "qwen3-rag" / "config.toml") if p.is_file()), None)
 
 
 def model_name(short: str, kind: Literal["Embedding", "Reranker"]) -> str:
@@ -59,37 +43,71 @@ class RagConfig(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
 
-    uri: str = Field("./qwen3_rag.db", description="Milvus Lite path ending in .db, or http(s)://host:port.")
-    collection: str = Field("docs", description="Collection name: letters, digits, underscores.")
-    token: SecretStr | None = Field(None, description="Token of a Milvus server or of Zilliz Cloud.")
-
-    embed_model: str = Field("0.6B", description="tiny, 0.6B, 4B, 8B, a local folder or a hub name.")
-    rerank_model: str = Field("same", description="same (as --embed-model), none, or a name like --embed-model's.")
+    uri: Annotated[str, Option("PATH.db|URL", "all")] = Field(
+        "./qwen3_rag.db", description="Milvus Lite database ending in .db, or http(s)://host:port of a server."
+    )
+    collection: Annotated[str, Option("NAME", "all")] = Field(
+        "docs", description="Collection in it: letters, digits, underscores."
+    )
+    token: Annotated[SecretStr | None, Option("TOKEN", "all")] = Field(
+        None, description="Token of a server or of Zilliz Cloud; better given as QWEN3_RAG_TOKEN."
+    )
+    embed_model: Annotated[str, Option("MODEL", "all")] = Field(
+        "0.6B", description="tiny (bundled, offline), 0.6B, 4B, 8B, a folder or a hub name."
+    )
+    rerank_model: Annotated[str, Option("MODEL", "all")] = Field(
+        "same", description="same (as --embed-model), none, or a name like --embed-model's."
+    )
+    instruction: Annotated[str | None, Option("TEXT", "all", text=True)] = Field(
+        None, description="The task in one English sentence, for both stages."
+    )
+    query_instruction: Annotated[str | None, Option("TEXT", "all", text=True)] = Field(
+        None, description="The same for the embedding stage alone."
+    )
+    rerank_instruction: Annotated[str | None, Option("TEXT", "all", text=True)] = Field(
+        None, description="The same for the reranking stage alone."
+    )
+    dimensions: Annotated[int | None, Option("N", "all", unset="the model's own")] = Field(
+        None, ge=1, description="Length of the vectors."
+    )
+    device: Annotated[str | None, Option("DEVICE", "all", unset="chosen")] = Field(
+        None, description="cpu, cuda, cuda:1, mps."
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="Number format of weights.")
     embed_revision: str | None = Field(None, description="Hub revision of the embedding model.")
     rerank_revision: str | None = Field(None, description="Hub revision of the reranker.")
-    cache_folder: str | None = Field(None, description="Folder for downloaded models.")
-    device: str | None = Field(None, description="cpu, cuda, cuda:1, mps; chosen when not given.")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="Number format of weights.")
-    dimensions: int | None = Field(None, ge=1, description="Vector dimension; the model's own when not given.")
+    cache_folder: Annotated[str | None, Option(trusted=True)] = Field(None, description="Folder for downloaded models.")
 
-    instruction: str | None = Field(None, description="Task in one English sentence, for both stages.")
-    query_instruction: str | None = Field(None, description="The same for the embedding stage alone.")
-    rerank_instruction: str | None = Field(None, description="The same for the reranking stage alone.")
-
-    hybrid: bool = Field(False, description="Create the collection with a BM25 field beside the vectors.")
-    chunk_size: int = Field(512, ge=32, le=8192, description="Largest passage, in tokens (about 4 letters each).")
+    hybrid: Annotated[bool, Option(group="ingest")] = Field(
+        False, description="Add a BM25 field beside the vectors, for --mode hybrid."
+    )
+    chunk_size: Annotated[int, Option("N", "ingest")] = Field(
+        512, ge=32, le=8192, description="Largest passage, in tokens of about 4 letters."
+    )
     chunk_overlap: int = Field(48, ge=0, description="Tokens that two pieces of one long section share.")
-    batch_size: int = Field(64, ge=1, le=1000, description="Passages embedded and written together.")
+    batch_size: Annotated[int, Option("N", "ingest")] = Field(
+        64, ge=1, le=1000, description="Passages embedded and written together."
+    )
 
-    mode: Literal["dense", "hybrid"] = Field("dense", description="First stage: vectors, or vectors and BM25.")
-    top_k: int = Field(10, ge=1, le=MAX_TOP_K, description="Candidates of the first stage.")
-    top_n: int = Field(3, ge=1, description="Passages kept after reranking.")
+    top_k: Annotated[int, Option("N", "stages")] = Field(
+        10, ge=1, le=MAX_TOP_K, description="Candidates of the first stage."
+    )
+    top_n: Annotated[int, Option("N", "stages")] = Field(3, ge=1, description="Passages kept after reranking.")
+    mode: Annotated[Literal["dense", "hybrid"], Option(group="stages")] = Field(
+        "dense", description="First stage: vectors, or vectors and BM25."
+    )
 
-    llm: str = Field("gpt-4o", description="Language model for answers.")
-    llm_base_url: str | None = Field(None, description="OpenAI-compatible endpoint, e.g. http://localhost:8000/v1.")
+    llm: Annotated[str, Option("NAME", "llm")] = Field("gpt-4o", description="Language model for answers.")
+    llm_base_url: Annotated[str | None, Option("URL", "llm", unset="OpenAI", trusted=True)] = Field(
+        None, description="OpenAI-compatible endpoint, such as http://localhost:8000/v1."
+    )
     llm_api_key: SecretStr | None = Field(None, description="Key of that endpoint; OPENAI_API_KEY when not given.")
-    llm_timeout: float = Field(60.0, gt=0, le=3600, description="Seconds to wait for the language model.")
-    system_prompt: str | None = Field(None, description="Replaces the system message of `ask`.")
+    llm_timeout: Annotated[float, Option("SECONDS", "llm")] = Field(
+        60.0, gt=0, le=3600, description="How long to wait for the language model."
+    )
+    system_prompt: Annotated[str | None, Option(text=True, trusted=True)] = Field(
+        None, description="Replaces the system message of `ask`."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -102,7 +120,7 @@ class RagConfig(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = find_toml()
         sources = (init_settings, env_settings)
-        return (*sources, TomlConfigSettingsSource(settings_cls, path)) if path else sources
+        return (*sources, TomlFile(settings_cls, path)) if path else sources
 
     @field_validator("uri")
     @classmethod
@@ -181,22 +199,29 @@ def load_config(overrides: dict[str, Any] | None = None, file: str | Path | None
     >>> load_config({"top_k": 5}).top_k
     5
     """
-    if file is not None:
-        explicit_toml.set(Path(file))
+    named = explicit_toml.set(Path(file) if file is not None else explicit_toml.get())
     try:
         return RagConfig(**(overrides or {}))
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(e) for e in error.errors(include_url=False))) from None
+        what = "a setting; `qwen3-rag info` lists them"
+        details = error.errors(include_url=False)
+        raise ConfigError("; ".join(describe_invalid(one, what, secret_settings()) for one in details)) from None
+    except ConfigError:
+        raise
     except ValueError as error:  # a TOML file that does not parse
         raise ConfigError(f"configuration file {str(find_toml())!r}: {error}") from None
+    finally:
+        explicit_toml.reset(named)
 
 
-def _explain(error: Any) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
-    name = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"{name!r} is not a setting; `qwen3-rag info` lists them"
-    if error["type"] == "value_error":
-        return f"{name}: {message}" if name else message
-    value = "a secret" if name in ("token", "llm_api_key") else repr(error["input"])
-    return f"{name}={value}: {message[0].lower()}{message[1:]}"
+def secret_settings() -> set[str]:
+    """The settings whose values are never shown."""
+    return {name for name, field in RagConfig.model_fields.items() if is_secret(field)}
+
+
+def shown_settings(config: RagConfig) -> dict[str, Any]:
+    """Every setting in effect; of secrets only whether they are set."""
+    shown: dict[str, Any] = {}
+    for name, value in config:
+        shown[name] = ("set" if value.get_secret_value() else None) if isinstance(value, SecretStr) else value
+    return shown

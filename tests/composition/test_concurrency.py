@@ -10,7 +10,7 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.llms.openai import OpenAI
 from qwen3_rag import Models, RagConfig, RagVectorStore, make_query_engine
 from qwen3_rag.agents.tools import make_tools
-from qwen3_rag.query.stages import make_retriever
+from qwen3_rag.query.engine import make_retriever
 
 TOPICS = ("a flat index", "hybrid search", "BM25", "overlap", "backups", "an upsert", "citing sources", "fine-tuning")
 QUESTIONS = [f"What should one know about {topic}, in case {number}?" for number in range(25) for topic in TOPICS]

@@ -20,7 +20,7 @@ from llama_index.llms.openai import OpenAI
 from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from qwen3_rag.serve.mcp_server import fit
+from qwen3_rag.agents.results import listed as fit
 from support.servers import served
 
 SCRIPT = str(Path(sys.executable).parent / "qwen3-rag")

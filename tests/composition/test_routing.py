@@ -22,7 +22,7 @@ from llama_index.embeddings.qwen3 import GeneratedDocuments, Qwen3Embedding
 from llama_index.llms.openai import OpenAI
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 from qwen3_rag import Models, RagConfig, RagVectorStore, make_retriever
-from qwen3_rag.query.stages import parse_filters
+from qwen3_rag.query.filters import parse_filters
 
 SHELVES = {
     "kitchen": ("Baking and cooking: bread, dough, sugar.", ["Yeast makes the bread dough rise.", "Sugar is sweet."]),

@@ -13,7 +13,9 @@ from llama_index.embeddings.qwen3 import Qwen3Embedding
 from llama_index.llms.openai import OpenAI
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 from qwen3_rag import Models, RagConfig, RagVectorStore
-from qwen3_rag.agents.tools import MAX_TOP_N, make_ask_tool, make_search_tool, make_tools
+from qwen3_rag.agents.arguments import MAX_TOP_N
+from qwen3_rag.agents.retrieval import make_ask_tool, make_search_tool
+from qwen3_rag.agents.tools import make_tools
 from support.openai_server import OpenAIServer, Reply
 
 QUESTION = "What makes bread dough rise in the oven?"

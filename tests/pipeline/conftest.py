@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from pymilvus.client import grpc_handler
 from qwen3_rag.config import RagConfig
-from qwen3_rag.store.vector_store import RagVectorStore, open_store, release_lite
+from qwen3_rag.store.connect import release_lite
+from qwen3_rag.store.vector_store import RagVectorStore, open_store
 from support.checkpoints import make_checkpoint
 from support.hashing import IDENTITY, HashingEmbedding
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import qwen3_rag
 from qwen3_inference.hub import tiny_folder
-from qwen3_rag.cli import app
+from qwen3_rag.cli.program import app
 from qwen3_rag.documents.chunking import PassageParser
 from qwen3_rag.documents.readers import MarkdownReader
 from qwen3_rag.documents.walk import find_files

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from qwen3_rag.config import RagConfig, load_config
+from qwen3_rag.config import RagConfig, load_config, shown_settings
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.store.info import shown_settings
 
 
 def test_arguments_beat_environment_beats_file_beats_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,12 @@ import pytest
 from pymilvus.client.grpc_handler import GrpcHandler
 from qwen3_rag.config import RagConfig
 from qwen3_rag.documents.chunking import PassageParser
-from qwen3_rag.documents.readers import READERS
+from qwen3_rag.documents.formats import FORMATS
 from qwen3_rag.documents.walk import find_files
-from qwen3_rag.ingestion.pipeline import IngestReport, ingest
-from qwen3_rag.store.vector_store import open_store, release_lite
+from qwen3_rag.ingestion.pipeline import ingest
+from qwen3_rag.ingestion.report import IngestReport
+from qwen3_rag.store.connect import release_lite
+from qwen3_rag.store.vector_store import open_store
 from support.hashing import IDENTITY, HashingEmbedding
 
 from .conftest import held_ids, write
@@ -97,7 +99,9 @@ def wanted(folder: Path) -> dict[str, list[str]]:
     """The ids of each document, worked out without a database."""
     parser = PassageParser()
     files = find_files([folder], lambda *_: None)
-    documents = [one for file in files for one in READERS[file.kind].lazy_load_data(file.path, source=file.source)]
+    documents = [
+        one for file in files for one in FORMATS[file.kind].reader.lazy_load_data(file.path, source=file.source)
+    ]
     return {d.node_id: [node.node_id for node in parser.get_nodes_from_documents([d])] for d in documents}
 
 

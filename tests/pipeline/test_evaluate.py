@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from llama_index.core.schema import NodeWithScore, TextNode
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.evaluation.beir import by_document, measure, read_beir
+from qwen3_rag.evaluation.beir import read_beir
+from qwen3_rag.evaluation.ranking import by_document, measure
 
 from .conftest import write
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from qwen3_rag.config import RagConfig
 from qwen3_rag.ingestion.pipeline import ingest
-from qwen3_rag.query.stages import make_retriever, search
+from qwen3_rag.query.engine import make_retriever
+from qwen3_rag.query.stages import search
 from qwen3_rag.store.bm25 import MAX_BYTES, search_text
 from support.hashing import HashingEmbedding
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.ingestion.pipeline import IngestReport, Progress, ingest
+from qwen3_rag.ingestion.pipeline import ingest
+from qwen3_rag.ingestion.report import IngestReport, Progress
 from qwen3_rag.store.vector_store import RagVectorStore
 from support.hashing import HashingEmbedding
 

@@ -20,7 +20,8 @@ from qwen3_rag.config import RagConfig
 from qwen3_rag.documents.readers import make_document
 from qwen3_rag.errors import ConfigError, UnavailableError
 from qwen3_rag.ingestion.pipeline import ingest_documents
-from qwen3_rag.query.stages import make_index, make_retriever, parse_filters
+from qwen3_rag.query.engine import make_index, make_retriever
+from qwen3_rag.query.filters import parse_filters
 from qwen3_rag.store.collection import PROPERTY
 from qwen3_rag.store.vector_store import drop_collection, open_store
 from support.hashing import IDENTITY, HashingEmbedding

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, field_validator
+
+from qwen3_rag.query.filters import is_key
+from qwen3_rag.query.stages import Wishes
 
 MAX_TOP_N = 20
 
@@ -60,19 +60,10 @@ class ToolArguments(BaseModel):
     @classmethod
     def _keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         for key in value or {}:
-            if not re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII):  # keys go into Milvus' expressions unquoted
+            if not is_key(key):
                 raise ValueError(f"{key!r} is no metadata key; keys are letters, digits and underscores")
         return value
 
-
-def parse(args: Sequence[Any], kwargs: dict[str, Any]) -> ToolArguments:
-    """The checked arguments. One without a name is the question, as in `tool("How ...?")`."""
-    return ToolArguments.model_validate({**({"query": args[0]} if args else {}), **kwargs})
-
-
-def to_filters(wanted: dict[str, Any] | None) -> MetadataFilters | None:
-    if not wanted:
-        return None
-    # MilvusVectorStore quotes strings but leaves backslashes, which Milvus reads as escapes.
-    values = {key: value.replace("\\", "\\\\") if isinstance(value, str) else value for key, value in wanted.items()}
-    return MetadataFilters(filters=[MetadataFilter(key=key, value=value) for key, value in values.items()])
+    def wishes(self) -> Wishes:
+        """What the question asks for. An empty instruction is none: a model that fills every argument means nothing."""
+        return {"top_n": self.top_n, "filters": self.filters, "instruction": self.instruction or None}

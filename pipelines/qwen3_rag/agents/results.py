@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from llama_index.core.schema import NodeWithScore
 from pydantic import BaseModel, Field, ValidationError
 
-from qwen3_rag.errors import RagError
-from qwen3_rag.query.stages import Row, as_result
+from qwen3_rag.errors import describe_invalid
+from qwen3_rag.explain import explain
+from qwen3_rag.query.results import Row, as_result
+from qwen3_rag.query.stages import Found
 
 logger = logging.getLogger(__name__)
 
@@ -66,45 +66,74 @@ class Answer(BaseModel):
         return self.model_dump_json(exclude_none=True)
 
 
-Result = Passages | Answer | ToolError
-AnyRow = TypeVar("AnyRow", Row, Source)
-AnyResult = TypeVar("AnyResult", Passages, Answer)
+class SourceCount(BaseModel):
+    """A document and the number of its passages."""
+
+    source: str
+    passages: int
 
 
-def passages(found: Sequence[NodeWithScore], max_chars: int, nothing: str) -> Passages:
+class Sources(BaseModel):
+    """The result of `list_sources`: `total` counts all that match, also those left out."""
+
+    sources: list[SourceCount]
+    total: int
+    note: str | None = None
+
+    def __str__(self) -> str:
+        return self.model_dump_json(exclude_none=True)
+
+
+AnyRow = TypeVar("AnyRow", bound=BaseModel)
+AnyResult = TypeVar("AnyResult", bound=BaseModel)
+
+
+def passages(found: Found, max_chars: int, nothing: str) -> Passages:
     """Nodes as a result of at most `max_chars` characters of JSON; `nothing` is the note when there are none."""
-    rows = as_result("", found, None).dense
+    rows = as_result("", found.best, None).dense
     if not rows:
         return Passages(results=[], note=nothing)
     return fit(rows, max_chars, lambda fitting, note: Passages(results=fitting, note=note))
 
 
-def answer(text: str, found: Sequence[NodeWithScore], max_chars: int) -> Answer:
+def answer(text: str, found: Found, max_chars: int) -> Answer:
     """An answer with its numbered passages, in at most `max_chars` characters of JSON."""
     cited = {int(number) for number in re.findall(r"\[(\d+)\]", text)}
     sources = [
         Source(number=row.rank, cited=row.rank in cited, source=row.source, node_id=row.node_id, text=row.text)
-        for row in as_result("", found, None).dense
+        for row in as_result("", found.best, None).dense
     ]
     text = shorten(text, max_chars // 2)
     return fit(sources, max_chars, lambda fitting, note: Answer(answer=text, sources=fitting, note=note))
 
 
+def listed(found: Mapping[str, int], limit: int, max_chars: int = MAX_CHARS) -> Sources:
+    """The first `limit` sources by name, fewer where their JSON would exceed `max_chars` characters."""
+    rows = [SourceCount(source=name, passages=found[name]) for name in sorted(found)[:limit]]
+
+    def build(fitting: list[SourceCount], _: str | None) -> Sources:
+        left = len(found) - len(fitting)
+        note = f"{left} more; narrow them down with prefix" if left else None
+        return Sources(sources=fitting, total=len(found), note=note)
+
+    return fit(rows, max_chars, build)
+
+
 def fit(rows: Sequence[AnyRow], max_chars: int, build: Callable[[list[AnyRow], str | None], AnyResult]) -> AnyResult:
     """`build(rows, note)` with texts cut, all at the same length, until its JSON has at most `max_chars` characters.
 
-    Last rows go only when texts of `_SHORTEST_TEXT` characters are still too long together.
+    Last rows go only when there are no texts, or texts of `_SHORTEST_TEXT` characters are still too long together.
     """
     room, kept = max_chars, list(rows)
     while True:
-        cut = [row.model_copy(update={"text": shorten(row.text, room)}) for row in kept]
+        cut = [_cut(row, room) for row in kept]
         result = build(cut, _note(rows, cut))
-        if len(str(result)) <= max_chars or not kept:
+        if (length := len(str(result))) <= max_chars or not kept:
             return result
-        if room > _SHORTEST_TEXT:
+        if room > _SHORTEST_TEXT and hasattr(kept[0], "text"):
             room = max(room * 3 // 4, _SHORTEST_TEXT)
         else:
-            kept.pop()
+            del kept[min(len(kept) - 1, len(kept) * max_chars // length) :]
 
 
 def shorten(text: str, length: int) -> str:
@@ -116,41 +145,28 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - len(CUT)] + CUT
 
 
+def _cut(row: AnyRow, length: int) -> AnyRow:
+    text = getattr(row, "text", None)
+    return row if text is None else row.model_copy(update={"text": shorten(text, length)})
+
+
 def _note(rows: Sequence[Any], kept: Sequence[Any]) -> str | None:
-    cut = sum(row.text != before.text for row, before in zip(kept, rows, strict=False))
+    cut = sum(row != before for row, before in zip(kept, rows, strict=False))
     parts = [f"{cut} passages are cut, at the mark '...'"] if cut else []
     if len(kept) < len(rows):
         parts.append(f"{len(rows) - len(kept)} more passages left out; ask for fewer with top_n")
     return "; ".join(parts) or None
 
 
-def failure(error: Exception, tool: str, explain: Explain | None = None) -> ToolError:
+def failure(error: Exception, tool: str, own: Explain | None = None) -> ToolError:
     """The error as a result. What is a bug rather than the caller's or the surroundings' fault is logged in full."""
-    message = known(error) or (explain(error) if explain else None)
+    if isinstance(error, ValidationError):
+        what = "an argument of this tool"
+        message: str | None = "; ".join(describe_invalid(one, what) for one in error.errors(include_url=False))
+    else:
+        known = explain(error) or (error if isinstance(error, ValueError) else None)
+        message = str(known) if known else own and own(error)
     if message is None:
         logger.error("tool %s failed", tool, exc_info=error)
         message = f"internal error in {tool} ({type(error).__name__}); it is in the log, another question may work"
     return ToolError(error=shorten(message, MIN_CHARS // 2))
-
-
-def known(error: Exception) -> str | None:
-    """One line for the errors of arguments, configuration, models and database."""
-    from pymilvus.exceptions import MilvusException
-    from qwen3_inference import HubUnavailableError
-
-    if isinstance(error, ValidationError):
-        return "; ".join(_argument(one) for one in error.errors(include_url=False))
-    if isinstance(error, MilvusException):
-        return f"the database failed: {error.message or error}"
-    if isinstance(error, RagError | ValueError | HubUnavailableError):
-        return str(error)
-    return None
-
-
-def _argument(error: Any) -> str:
-    name = ".".join(str(part) for part in error["loc"][:2]) or "arguments"
-    if error["type"] == "extra_forbidden":
-        return f"{name!r} is not an argument of this tool"
-    if error["type"] == "missing":
-        return f"{name!r} is missing: give it"
-    return f"{name}={json.dumps(error['input'], ensure_ascii=False, default=str)[:100]}: {error['msg']}"

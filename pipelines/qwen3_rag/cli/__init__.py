@@ -1,5 +1,20 @@
 """The console script `qwen3-rag`."""
 
-from qwen3_rag.cli.program import app, main
+from __future__ import annotations
 
-__all__ = ["app", "main"]
+import sys
+
+from qwen3_rag.errors import MissingExtraError
+from qwen3_rag.extras import require
+
+
+def main() -> None:
+    """Entry point. Without the extra `rag` not even the option parser is sure to be there: look at that first."""
+    try:
+        require("rag")
+    except MissingExtraError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    from qwen3_rag.cli.program import app
+
+    app()

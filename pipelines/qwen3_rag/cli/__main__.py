@@ -1,5 +1,5 @@
 """`python -m qwen3_rag.cli`."""
 
-from qwen3_rag.cli.program import main
+from qwen3_rag.cli import main
 
 main()

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from qwen3_rag.ingestion.pipeline import IngestReport, OnProgress
-    from qwen3_rag.query.stages import Row, SearchResult
+    from qwen3_rag.ingestion.report import IngestReport, OnProgress
+    from qwen3_rag.query.results import Row, SearchResult
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -36,6 +36,12 @@ def quiet_libraries() -> None:
 def print_json(value: Any) -> None:
     """One object, one line, at once."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_piece(text: str) -> None:
+    """A piece of an answer that is still being written."""
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

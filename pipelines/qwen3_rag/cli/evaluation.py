@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qwen3_rag.cli.options import AsJson, Quiet, command
+from qwen3_rag.config import RagConfig
 
 if TYPE_CHECKING:
-    from qwen3_rag.config import RagConfig
+    from qwen3_rag.evaluation.beir import BeirData
+    from qwen3_rag.evaluation.ranking import Run
+    from qwen3_rag.session import Session
 
 DEFAULT_TOP_K = 50
 
@@ -36,9 +39,10 @@ def evaluate_command(
     quiet: Quiet = False,
 ) -> None:
     """Measure both stages on a BEIR collection: nDCG@10, MRR@10, recall@50. `--top-k` is 50 here."""
-    from qwen3_rag.cli.console import note, print_json, print_metrics, print_report
-    from qwen3_rag.cli.ingestion import run_ingest
-    from qwen3_rag.evaluation.beir import collection_name, measure, read_beir
+    from qwen3_rag.cli.console import note, print_json, print_metrics, print_report, progress_bar
+    from qwen3_rag.evaluation.beir import collection_name, read_beir
+    from qwen3_rag.evaluation.ranking import measure
+    from qwen3_rag.session import Session
 
     data = read_beir(folder)
     given = config.model_fields_set
@@ -49,10 +53,12 @@ def evaluate_command(
     config = config.model_copy(update=changes)
     config = config.model_copy(update={"top_n": config.top_k, "hybrid": config.hybrid or config.mode == "hybrid"})
 
-    report = run_ingest(config, [data.corpus], prune=True, bar=not quiet)
-    if not quiet:
-        print_report(report)
-    dense, reranked = _rank(config, data, runs, bar=not quiet)
+    with Session(config) as session:
+        with progress_bar(not quiet) as on_progress:
+            report = session.ingest([data.corpus], prune=True, on_progress=on_progress)
+        if not quiet:
+            print_report(report)
+        dense, reranked = _rank(session, data, runs, bar=not quiet)
     result = {"dense": measure(data.qrels, dense), "reranked": measure(data.qrels, reranked) if reranked else None}
     if as_json:
         print_json(result)
@@ -63,17 +69,14 @@ def evaluate_command(
         raise typer.Exit(3)
 
 
-def _rank(config: RagConfig, data: Any, runs: Path | None, *, bar: bool) -> Any:
+def _rank(session: Session, data: BeirData, runs: Path | None, *, bar: bool) -> tuple[Run, Run | None]:
     from qwen3_rag.cli.console import progress_bar
-    from qwen3_rag.evaluation.beir import rank_all, read_runs
-    from qwen3_rag.ingestion.pipeline import Progress
-    from qwen3_rag.models import load_models
-    from qwen3_rag.query.stages import make_retriever
-    from qwen3_rag.store.vector_store import open_store
+    from qwen3_rag.evaluation.ranking import rank_all, read_runs
+    from qwen3_rag.ingestion.report import Progress
 
-    models = load_models(config)
+    config = session.config
     settings = {
-        "embedding": str(models.identity),
+        "embedding": str(session.models.identity),
         "reranker": config.reranker_name,
         "instructions": [config.instruction, config.query_instruction, config.rerank_instruction],
         "top_k": config.top_k,
@@ -81,7 +84,6 @@ def _rank(config: RagConfig, data: Any, runs: Path | None, *, bar: bool) -> Any:
         "collection": config.collection,
     }
     done = read_runs(runs, settings) if runs else {}
-    store = open_store(config, models.identity)
     file = runs.open("w", encoding="utf-8") if runs else None
     try:
         with progress_bar(bar, "questions") as on_progress:
@@ -98,9 +100,7 @@ def _rank(config: RagConfig, data: Any, runs: Path | None, *, bar: bool) -> Any:
 
             if file:  # what was done before is written again first, whole lines only
                 file.write(json.dumps({"settings": settings}) + "\n")
-            retriever = make_retriever(config, store, models.embed)
-            return rank_all(data, retriever, models.rerank, done=done, on_question=keep)
+            return rank_all(data, session.retrieve, done=done, on_question=keep)
     finally:
         if file:
             file.close()
-        store.close()

@@ -1,10 +1,10 @@
-"""The console script `qwen3-rag`. Only what `--help` needs is imported here; each command imports its own work."""
+"""The commands of `qwen3-rag`. Only what `--help` needs is imported here; each command imports its own work."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import typer
+
+from qwen3_rag.cli import collection, demo, evaluation, ingestion, questions, serving
 
 app = typer.Typer(
     name="qwen3-rag",
@@ -19,15 +19,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # their frames would print local variables, secrets among them
 )
 
-# Modules that register sub-commands when they are imported.
-for _module in ("ingestion", "questions", "evaluation", "collection", "serving"):
-    import_module(f"qwen3_rag.cli.{_module}").register(app)
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    app()
-
-
-if __name__ == "__main__":
-    main()
+for _commands in (ingestion, questions, evaluation, collection, demo, serving):
+    _commands.register(app)

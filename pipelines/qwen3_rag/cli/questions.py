@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from qwen3_rag.cli.options import AsJson, Filter, command
+from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from llama_index.core.schema import NodeWithScore
-
-    from qwen3_rag.config import RagConfig
-    from qwen3_rag.query.stages import SearchResult
-
 Question = Annotated[str, typer.Argument(help="The question, in any language.", show_default=False)]
-STAGES = ("top_k", "top_n", "mode")
 
 
 def register(app: typer.Typer) -> None:
     command(
         app,
         "search",
-        settings=STAGES,
+        settings=("stages",),
         epilog='Examples: qwen3-rag search "How is data stored?" · qwen3-rag search --queries questions.txt --json · '
         'qwen3-rag search "flush" --mode hybrid --filter source=docs/faq.md',
     )(search_command)
-    command(app, "compare", settings=STAGES, epilog='Example: qwen3-rag compare "How is data stored?" --top-n 10')(
+    command(app, "compare", settings=("stages",), epilog='Example: qwen3-rag compare "How is data stored?" --top-n 10')(
         compare_command
     )
     command(
         app,
         "ask",
-        settings=(*STAGES, "llm", "llm_base_url", "llm_timeout"),
+        settings=("stages", "llm"),
         epilog='Examples: qwen3-rag ask "How is data stored?" --stream · '
         'qwen3-rag ask "..." --llm qwen3:4b --llm-base-url http://localhost:11434/v1',
     )(ask_command)
@@ -56,14 +47,18 @@ def search_command(
 ) -> None:
     """Find the passages that answer a question, or each question of a file."""
     from qwen3_rag.cli.console import note, print_json, print_result
+    from qwen3_rag.query.filters import parse_filters
+    from qwen3_rag.session import Session
 
     if (question is None) == (queries is None):
         raise ConfigError("give either a QUESTION or --queries FILE")
+    wanted = parse_filters(filters)
     failed = False
-    with searcher(config, filters) as run:
+    with Session(config) as session:
+        session.open()
         for one in [question] if question is not None else read_questions(str(queries)):
             try:
-                result = run(one or "")[0]
+                result = session.search(one or "", filters=wanted)
             except ConfigError as error:
                 if question is not None:
                     raise
@@ -81,11 +76,11 @@ def search_command(
 def compare_command(config: RagConfig, question: Question, filters: Filter = [], as_json: AsJson = False) -> None:  # noqa: B006
     """Show both stages side by side: what reranking moved, and where to."""
     from qwen3_rag.cli.console import note, print_comparison, print_json
+    from qwen3_rag.session import Session
 
-    if not as_json and "top_n" not in config.model_fields_set:
-        config = config.model_copy(update={"top_n": config.top_k})  # every candidate's move
-    with searcher(config, filters) as run:
-        result, _ = run(question)
+    every_move = not as_json and "top_n" not in config.model_fields_set
+    with Session(config) as session:
+        result = session.search(question, filters=filters, top_n=config.top_k if every_move else None)
     if as_json:
         print_json(result.to_json())
         return
@@ -105,78 +100,25 @@ def ask_command(
 
     The key is taken from OPENAI_API_KEY. Without a language model the passages are shown (exit code 4).
     """
-    from qwen3_rag.cli.console import note, out, print_json, print_rows, print_sources
+    from qwen3_rag.cli.console import out, print_json, print_piece, print_rows, print_sources
+    from qwen3_rag.query.answering import NoAnswerError
+    from qwen3_rag.session import Session
 
-    with searcher(config, filters) as run:
-        result, nodes = run(question)
-    sources = list(result.best)[: len(nodes)]
-    answer, problem = write_answer(config, question, nodes, stream=stream and not as_json)
-    if as_json:
-        listed = [{"number": row.rank, "source": row.source, "node_id": row.node_id} for row in sources]
-        print_json({**result.to_json(), "answer": answer, "sources": listed})
-    elif answer is not None:
-        if not stream:
-            out.print(answer, markup=False)
-        print_sources(sources)
-    else:
-        print_rows(sources)
-    if problem:
-        note(f"error: no answer: {problem}" + ("" if as_json else "; the passages are above"))
-        raise typer.Exit(4)
-
-
-def write_answer(
-    config: RagConfig, question: str, nodes: Sequence[NodeWithScore], *, stream: bool
-) -> tuple[str | None, str | None]:
-    """(answer, None), or (None, why not) when there is no language model to be had."""
-    from qwen3_rag.query.answer import CitedSynthesizer, make_llm, make_prompt, why_no_answer
-
-    if not nodes:
-        return None, "no passage was found"
-    try:
-        synthesizer = CitedSynthesizer(make_llm(config), make_prompt(config.system_prompt), streaming=stream)
-        response = synthesizer.synthesize(question, nodes=list(nodes))
-        if not stream:
-            return str(response), None
-        pieces: list[str] = []
-        for piece in getattr(response, "response_gen", ()):
-            sys.stdout.write(piece)
-            sys.stdout.flush()
-            pieces.append(piece)
-        sys.stdout.write("\n")
-        return "".join(pieces), None
-    except Exception as error:
-        problem = why_no_answer(error, config)
-        if problem is None:
+    stream = stream and not as_json
+    with Session(config) as session:
+        try:
+            result = session.ask(question, filters=filters, on_token=print_piece if stream else None)
+        except NoAnswerError as error:
+            if as_json:
+                print_json(error.result.to_json())
+            else:
+                print_rows(error.result.cited)
             raise
-        return None, problem
-
-
-@contextmanager
-def searcher(
-    config: RagConfig, filters: Sequence[str] = ()
-) -> Iterator[Callable[[str], tuple[SearchResult, list[NodeWithScore]]]]:
-    """A function from question to (result, nodes of the last stage), with the store open around it."""
-    from qwen3_rag.models import load_models
-    from qwen3_rag.query.stages import as_result, make_retriever, parse_filters, two_stages
-    from qwen3_rag.store.connect import require_database
-    from qwen3_rag.store.vector_store import open_store
-
-    parsed = parse_filters(filters)
-    require_database(config)
-    models = load_models(config)
-    store = open_store(config, models.identity)
-    try:
-        retriever = make_retriever(config, store, models.embed, parsed)
-
-        def run(question: str) -> tuple[SearchResult, list[NodeWithScore]]:
-            candidates, kept = two_stages(question, retriever, models.rerank)
-            result = as_result(question, candidates, kept, config.mode)
-            return result, candidates[: config.top_n] if kept is None else kept
-
-        yield run
-    finally:
-        store.close()
+    if as_json:
+        print_json(result.to_json())
+        return
+    out.print("" if stream else result.answer, markup=False)
+    print_sources(result.cited)
 
 
 def read_questions(name: str) -> Iterator[str]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from qwen3_rag.cli.options import command
-from qwen3_rag.cli.questions import STAGES
-from qwen3_rag.errors import UnavailableError
-
-if TYPE_CHECKING:
-    from qwen3_rag.config import RagConfig
+from qwen3_rag.config import RagConfig
 
 EPILOG = (
     'In a client\'s configuration: {"command": "qwen3-rag", "args": ["mcp", "--uri", "/path/to/qwen3_rag.db"]}. '
@@ -20,8 +16,7 @@ EPILOG = (
 
 
 def register(app: typer.Typer) -> None:
-    settings = (*STAGES, "llm", "llm_base_url", "llm_timeout")
-    command(app, "mcp", settings=settings, epilog=EPILOG)(mcp_command)
+    command(app, "mcp", settings=("stages", "llm"), epilog=EPILOG)(mcp_command)
 
 
 def mcp_command(
@@ -35,13 +30,8 @@ def mcp_command(
 
     Speaks on stdin and stdout: meant to be started by an MCP client. It holds the database open while it runs.
     """
-    try:
-        from qwen3_rag.serve.mcp_server import serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("mcp", "mcp_types"):
-            raise
-        raise UnavailableError(
-            "the MCP server needs the extra 'mcp' (the official SDK, 2.0 or later): "
-            "pip install 'llama-index-qwen3[mcp]'"
-        ) from error
-    serve(config, port)
+    from qwen3_rag.serve.mcp_server import run_server
+    from qwen3_rag.session import Session
+
+    with Session(config) as session:
+        run_server(session, port)

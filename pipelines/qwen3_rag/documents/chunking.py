@@ -16,17 +16,18 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.node_parser import NodeParser, SentenceSplitter
 from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, TextNode
 
+from qwen3_rag.documents.formats import cut_of
 from qwen3_rag.documents.markdown import Section, sections
 from qwen3_rag.documents.readers import LLM_METADATA, MAX_METADATA
+from qwen3_rag.scripts import UNSPACED
 
 MAX_BYTES = 60_000
 """Below Milvus' 65,535 bytes for one text, with room for a repeated heading."""
 MAX_HEADING_BYTES = 1_000
-BEIR_TOKENS = 8_192
+WHOLE_TOKENS = 8_192
 LONG_WORD = 400
 
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]{{1,4}}|[^\w\s]")
+_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]{{1,4}}|[^\w\s]")
 _LONG = re.compile(rf"\S{{{LONG_WORD}}}")
 _SENTENCE = re.compile(r".+?(?:[.!?…]+[\"')\]»”]*(?=\s)|[。！？]+[」』）]*|\n+|\Z)\s*", re.DOTALL)
 
@@ -89,10 +90,10 @@ class PassageParser(NodeParser):
 
     def _pieces(self, document: BaseNode) -> Iterator[tuple[str, dict[str, str]]]:
         text = document.get_content(metadata_mode=MetadataMode.NONE)
-        kind = document.metadata.get("format")
-        if kind != "markdown":
-            # A BEIR document is a passage already; only what no model reads in one go is cut.
-            yield from ((piece, {}) for piece in self._fit(text, BEIR_TOKENS if kind == "beir" else self.chunk_size))
+        cut = cut_of(document.metadata.get("format"))
+        if cut != "headings":
+            # Of a document that is a passage already, only what no model reads in one go is cut.
+            yield from ((piece, {}) for piece in self._fit(text, WHOLE_TOKENS if cut == "whole" else self.chunk_size))
             return
         found = list(sections(text))
         # A heading with nothing under it says nothing that its children's header path does not say.

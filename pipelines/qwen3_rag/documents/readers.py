@@ -15,7 +15,7 @@ from typing import Any
 from llama_index.core.readers.base import BaseReader
 from llama_index.core.schema import Document
 
-from qwen3_rag.documents.walk import Skip, source_name
+from qwen3_rag.documents.sources import Skip, source_name
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
@@ -125,6 +125,3 @@ def _beir_document(raw: bytes, name: str) -> Document:
         raise UnreadableError("half of a surrogate pair in its text") from None
     extra = {"title": title[:MAX_METADATA]} if title else {}
     return make_document(text, f"{name}#{row['_id']}", "beir", beir_id=str(row["_id"]), **extra)
-
-
-READERS: dict[str, BaseReader] = {"markdown": MarkdownReader(), "text": TextReader(), "beir": BeirReader()}

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from qwen3_rag.documents.formats import format_of
+from qwen3_rag.documents.sources import Skip, SourceFile, source_name
 from qwen3_rag.errors import ConfigError
 
-MARKDOWN = (".md", ".markdown", ".mdx")
-TEXT = (".txt", ".text", ".rst")
-BEIR = (".jsonl",)
-
-Skip = Callable[[str, str], None]
-"""Called with a source and the reason why it is left out."""
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """One file to read. `source` is its name in the collection, `kind` one of markdown, text, beir."""
-
-    path: Path
-    source: str
-    kind: str
-    size: int
-
-
-def source_name(path: Path) -> str:
-    """The name a file goes by: relative to the current folder where it lies below it, else absolute.
-
-    Relative, so that a project keeps its passages when it is moved; absolute elsewhere, so that two files never share
-    a name.
-    """
-    absolute = Path(os.path.abspath(path))  # not resolve(): a link keeps its own name
-    try:
-        return absolute.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return absolute.as_posix()
+_Key = tuple[int, int]
+"""Device and inode: one folder, by whatever path."""
 
 
 def check_paths(paths: Sequence[str | Path]) -> None:
@@ -49,61 +24,72 @@ def check_paths(paths: Sequence[str | Path]) -> None:
             raise ConfigError(f"{str(path)!r} does not exist; check the path")
 
 
-def find_files(paths: Sequence[str | Path], skip: Skip) -> Iterator[SourceFile]:
+def find_files(paths: Sequence[str | Path], skip: Skip, *, follow_links: bool = False) -> Iterator[SourceFile]:
     """The files of `paths` in a fixed order, each folder once. Hidden files and folders inside a folder are left out.
 
-    Below a folder only known suffixes are taken (and `corpus.jsonl` of the BEIR layout); a file named by itself is
-    taken with any suffix, as plain text when it is unknown.
+    Below a folder only formats that are known are taken; a file named by itself is taken with any suffix, as plain text
+    when it is unknown. A link below a folder that leads out of it is skipped unless `follow_links`: whoever wrote the
+    folder would choose what of this machine is read. Links in `paths` themselves are the caller's own.
     """
-    done: set[tuple[int, int]] = set()
+    done: set[_Key] = set()
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            yield from _walk(path, (), done, skip)
-        elif found := _file(path, _kind(path) or "text", skip):
+            yield from _Walk(None if follow_links else path.resolve(), done, skip).files(path, ())
+        elif found := _file(path, format_of(path) or "text", skip):
             yield found
 
 
-def _walk(
-    folder: Path, above: tuple[tuple[int, int], ...], done: set[tuple[int, int]], skip: Skip
-) -> Iterator[SourceFile]:
-    try:
-        info = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        skip(source_name(folder), _reason(error))
-        return
-    key = (info.st_dev, info.st_ino)
-    if key in above:
-        skip(source_name(folder), "symlink loop: leads back to a folder above it")
-        return
-    if key in done:
-        return
-    done.add(key)
-    for entry in entries:
-        path = folder / entry.name
-        if entry.name.startswith("."):
-            continue
+@dataclass(frozen=True)
+class _Walk:
+    """One of the given folders. `root` is where it really is, or None to follow links anywhere."""
+
+    root: Path | None
+    done: set[_Key]
+    skip: Skip
+
+    def files(self, folder: Path, above: tuple[_Key, ...]) -> Iterator[SourceFile]:
+        """The files below `folder`; `above` are the folders on the way to it."""
+        try:
+            info = folder.stat()
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self.skip(source_name(folder), _reason(error))
+            return
+        key = (info.st_dev, info.st_ino)
+        if key in above:
+            self.skip(source_name(folder), "symlink loop: leads back to a folder above it")
+            return
+        if key in self.done:
+            return
+        self.done.add(key)
+        for entry in entries:
+            if not entry.name.startswith("."):
+                yield from self._entry(entry, folder / entry.name, (*above, key))
+
+    def _entry(self, entry: os.DirEntry[str], path: Path, above: tuple[_Key, ...]) -> Iterator[SourceFile]:
         try:
             is_folder = entry.is_dir()
+            kind = None if is_folder else format_of(path, in_folder=True)
+            if (is_folder or kind) and entry.is_symlink() and not self._within(path):
+                self.skip(source_name(path), "a link that leads out of its folder; --follow-links follows it")
+                return
         except OSError as error:
-            skip(source_name(path), _reason(error))
-            continue
+            self.skip(source_name(path), _reason(error))
+            return
         if is_folder:
-            yield from _walk(path, (*above, key), done, skip)
-        elif (kind := _kind(path, in_folder=True)) and (found := _file(path, kind, skip)):
+            yield from self.files(path, above)
+        elif kind and (found := _file(path, kind, self.skip)):
             yield found
 
-
-def _kind(path: Path, in_folder: bool = False) -> str | None:
-    suffix = path.suffix.lower()
-    if suffix in MARKDOWN:
-        return "markdown"
-    if suffix in TEXT:
-        return "text"
-    if suffix in BEIR and (not in_folder or path.name == "corpus.jsonl"):
-        return "beir"
-    return None
+    def _within(self, link: Path) -> bool:
+        """Whether a link ends inside the root. One that ends nowhere is left to be reported as what it is."""
+        if self.root is None:
+            return True
+        try:
+            return link.resolve(strict=True).is_relative_to(self.root)
+        except (FileNotFoundError, RuntimeError):
+            return True
 
 
 def _file(path: Path, kind: str, skip: Skip) -> SourceFile | None:

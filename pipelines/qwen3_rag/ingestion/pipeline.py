@@ -1,62 +1,23 @@
-"""Files to passages in Milvus: streamed, incremental, and safe to kill at any moment.
-
-How it stays right without a journal: a passage's id is made from its source and content, so the rows themselves say
-what is there. For each document the wanted ids are compared with the held ones; missing passages are embedded and
-written first, then those that should not be there are deleted. A run that is killed leaves passages of the old version,
-of the new one, or of both, never a hole; the next run finds by the same comparison what is left to do.
-"""
+"""Files or documents to passages in Milvus: streamed, incremental, and safe to kill at any moment (see `writer`)."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.node_parser import NodeParser
-from llama_index.core.schema import BaseNode, Document, MetadataMode
+from llama_index.core.schema import Document
 
 from qwen3_rag.documents.chunking import PassageParser
-from qwen3_rag.documents.readers import READERS, UnreadableError
-from qwen3_rag.documents.walk import SourceFile, check_paths, find_files, source_name
-from qwen3_rag.store.held import Snapshot
+from qwen3_rag.documents.formats import FORMATS
+from qwen3_rag.documents.readers import UnreadableError
+from qwen3_rag.documents.sources import Skip, SourceFile, source_name
+from qwen3_rag.documents.walk import check_paths, find_files
+from qwen3_rag.ingestion.report import IngestReport, OnProgress, Progress
+from qwen3_rag.ingestion.writer import Writer
 from qwen3_rag.store.vector_store import RagVectorStore
-
-DELETE_BATCH = 500
-
-
-@dataclass
-class IngestReport:
-    """What an ingest did. `skipped` lists (source, reason)."""
-
-    documents: int = 0
-    unchanged: int = 0
-    written: int = 0
-    kept: int = 0
-    deleted: int = 0
-    pruned: int = 0
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every source could be read."""
-        return not self.skipped
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where an ingest stands. `total_bytes` is the size of all files."""
-
-    done_bytes: int
-    total_bytes: int
-    passages: int
-    source: str
-
-
-OnProgress = Callable[[Progress], None]
 
 
 def ingest(
@@ -66,6 +27,7 @@ def ingest(
     embed_model: BaseEmbedding,
     parser: NodeParser | None = None,
     prune: bool = False,
+    follow_links: bool = False,
     batch_size: int = 64,
     on_progress: OnProgress | None = None,
 ) -> IngestReport:
@@ -74,6 +36,7 @@ def ingest(
     Args:
         prune: delete the passages of sources below `paths` that are no longer there. Files that could not be read
             keep their passages.
+        follow_links: also read what links below a folder reach outside it; else they are skipped.
         batch_size: passages embedded and written together.
 
     Raises:
@@ -84,34 +47,25 @@ def ingest(
     (72, 0, [])
     """
     check_paths(paths)
-    started = time.monotonic()
-    report = IngestReport()
-    total = sum(file.size for file in find_files(paths, lambda *_: None)) if on_progress else 0
-    writer = Writer(store, embed_model, report, batch_size)
-    try:
-        unreadable: list[str] = []
+    parser = parser or PassageParser()
+    with Writer(store, embed_model, batch_size) as writer:
+        report, unreadable = writer.report, set[str]()
 
         def skip(source: str, reason: str) -> None:
             report.skipped.append((source, reason))
-            unreadable.append(source)
+            unreadable.add(source)
 
-        done = 0
-        for file in find_files(paths, skip):
-            within = 0
+        progress = _Meter(paths, follow_links, report, on_progress)
+        for file in find_files(paths, skip, follow_links=follow_links):
+            progress.begin(file)
             for document in _read(file, writer, skip):
-                writer.put(document.node_id, _parse(document, parser))
-                if on_progress:
-                    within = min(within + len(document.text.encode()), file.size)
-                    on_progress(Progress(done + within, total, report.written + report.kept, file.source))
-            done += file.size
+                writer.put(document.node_id, parser.get_nodes_from_documents([document]))
+                progress.advance(document)
         writer.flush()
         if prune:
-            _prune(writer, [source_name(Path(path)) for path in paths], unreadable)
-        if on_progress:
-            on_progress(Progress(total, total, report.written + report.kept, ""))
-    finally:
-        writer.close()
-    report.seconds = time.monotonic() - started
+            roots = [source_name(Path(path)) for path in paths]
+            writer.prune(lambda doc: _below_any(doc, roots) and not _below_any(doc, unreadable))
+        progress.end()
     return report
 
 
@@ -124,75 +78,20 @@ def ingest_documents(
     batch_size: int = 64,
 ) -> IngestReport:
     """The same for LlamaIndex documents from any reader. A document's id decides what it replaces."""
-    started = time.monotonic()
-    report = IngestReport()
-    writer = Writer(store, embed_model, report, batch_size)
-    try:
+    parser = parser or PassageParser()
+    with Writer(store, embed_model, batch_size) as writer:
         for document in documents:
-            writer.put(document.node_id, _parse(document, parser))
+            writer.put(document.node_id, parser.get_nodes_from_documents([document]))
         writer.flush()
-    finally:
-        writer.close()
-    report.seconds = time.monotonic() - started
-    return report
+    return writer.report
 
 
-class Writer:
-    """Compares documents with the collection and writes the difference, in an order that survives a kill."""
-
-    def __init__(
-        self, store: RagVectorStore, embed_model: BaseEmbedding, report: IngestReport, batch_size: int
-    ) -> None:
-        self._store, self._embed, self._report, self._batch = store, embed_model, report, batch_size
-        self.held = Snapshot.read(store.client, store.collection_name)
-        self._queue: list[BaseNode] = []
-        self._stale: list[str] = []
-
-    def put(self, doc: str, nodes: Sequence[BaseNode]) -> None:
-        """Make `nodes` the passages of `doc`."""
-        self.held.meet(doc)
-        held = self.held.ids(doc)
-        new = [node for node in nodes if node.node_id not in held]
-        stale = held.difference(node.node_id for node in nodes)
-        self._report.documents += bool(nodes)
-        self._report.unchanged += bool(nodes) and not new and not stale
-        self._report.kept += len(nodes) - len(new)
-        self.held.add([node.node_id for node in new], doc)
-        self.held.remove(stale)
-        self._queue.extend(new)
-        self._stale.extend(stale)
-        while len(self._queue) >= self._batch:
-            self._write()
-        if len(self._stale) >= DELETE_BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is queued, then delete what it replaces: in this order a kill leaves no hole."""
-        while self._queue:
-            self._write()
-        while self._stale:
-            batch, self._stale = self._stale[:DELETE_BATCH], self._stale[DELETE_BATCH:]
-            self._store.delete_nodes(batch)
-            self._report.deleted += len(batch)
-
-    def close(self) -> None:
-        self.held.close()
-
-    def _write(self) -> None:
-        nodes, self._queue = self._queue[: self._batch], self._queue[self._batch :]
-        vectors = self._embed.get_text_embedding_batch([n.get_content(metadata_mode=MetadataMode.EMBED) for n in nodes])
-        for node, vector in zip(nodes, vectors, strict=True):
-            node.embedding = vector
-        self._store.add(nodes)
-        self._report.written += len(nodes)
-
-
-def _read(file: SourceFile, writer: Writer, skip: Callable[[str, str], None]) -> Iterable[Document]:
-    """The file's documents; what cannot be read goes to `skip`."""
-    arguments = {"skip": skip} if file.kind == "beir" else {}
+def _read(file: SourceFile, writer: Writer, skip: Skip) -> Iterator[Document]:
+    """The file's documents. The reader tells `skip` of parts, this function of the whole, that cannot be read."""
     try:
-        for document in READERS[file.kind].lazy_load_data(file.path, source=file.source, **arguments):
-            if file.kind == "beir" and not writer.held.meet(document.node_id):
+        for document in FORMATS[file.kind].reader.lazy_load_data(file.path, source=file.source, skip=skip):
+            # The file itself may be given twice; an id of its own that a part of it gives itself may not.
+            if document.node_id != file.source and not writer.meet(document.node_id):
                 skip(document.node_id, "second document with this id; the first one is used")
                 continue
             yield document
@@ -204,24 +103,39 @@ def _read(file: SourceFile, writer: Writer, skip: Callable[[str, str], None]) ->
         skip(file.source, (error.strerror or str(error)).lower())
 
 
-def _parse(document: Document, parser: NodeParser | None) -> list[BaseNode]:
-    return (parser or _DEFAULT_PARSER).get_nodes_from_documents([document])
+class _Meter:
+    """Tells a listener how far an ingest is. Without one nothing is measured."""
+
+    def __init__(
+        self, paths: Sequence[str | Path], follow_links: bool, report: IngestReport, listener: OnProgress | None
+    ) -> None:
+        self._report, self._listener = report, listener
+        found = find_files(paths, lambda *_: None, follow_links=follow_links) if listener else ()
+        self._total = sum(file.size for file in found)
+        self._file: SourceFile | None = None
+        self._done = self._within = 0
+
+    def begin(self, file: SourceFile) -> None:
+        self._done += self._file.size if self._file else 0
+        self._file, self._within = file, 0
+
+    def advance(self, document: Document) -> None:
+        if self._listener and self._file:
+            self._within = min(self._within + len(document.text.encode()), self._file.size)
+            self._tell(self._done + self._within, self._file.source)
+
+    def end(self) -> None:
+        if self._listener:
+            self._tell(self._total, "")
+
+    def _tell(self, done: int, source: str) -> None:
+        if self._listener:
+            self._listener(Progress(done, self._total, self._report.written + self._report.kept, source))
 
 
-def _prune(writer: Writer, roots: Sequence[str], unreadable: Sequence[str]) -> None:
-    """Delete the passages of documents below `roots` that this run has not met and that did not fail to be read."""
-    report = writer._report
-    for doc in list(writer.held.unmet()):
-        if any(_below(doc, root) for root in roots) and not any(_below(doc, source) for source in unreadable):
-            writer.put(doc, [])
-            report.pruned += 1
-    writer.flush()
-
-
-def _below(doc: str, root: str) -> bool:
-    """Whether a source lies at or below another; both are names relative to the current folder, or absolute."""
-    doc, root = os.path.abspath(doc), os.path.abspath(root)
-    return doc == root or doc.startswith((root.rstrip("/") + "/", f"{root}#"))
-
-
-_DEFAULT_PARSER = PassageParser()
+def _below_any(doc: str, roots: Iterable[str]) -> bool:
+    """Whether a source lies at or below one of others; all are names relative to the current folder, or absolute."""
+    doc = os.path.abspath(doc)
+    return any(
+        doc == root or doc.startswith((root.rstrip("/") + "/", f"{root}#")) for root in map(os.path.abspath, roots)
+    )

@@ -16,15 +16,14 @@ from typing import Any
 from llama_index.vector_stores.milvus.utils import BM25BuiltInFunction
 from pymilvus import MilvusClient
 
+from qwen3_rag.scripts import UNSPACED
+
 FIELD = "bm25_text"
 MAX_BYTES = 65_535
 """Milvus' bound on one VARCHAR value, in bytes of UTF-8."""
 
-# Hiragana to CJK extension A and unified ideographs, Hangul, compatibility ideographs, halfwidth kana, Thai, Lao,
-# Khmer, Myanmar: scripts written without spaces (Hangul has them, but its words carry endings).
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_WORDS = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}]+")
-_RUN = re.compile(rf"[{_UNSPACED}]")
+_WORDS = re.compile(rf"[{UNSPACED}]+|[^\W{UNSPACED}]+")
+_RUN = re.compile(rf"[{UNSPACED}]")
 
 
 def search_text(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pymilvus import DataType, MilvusClient
@@ -12,6 +13,7 @@ from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.models import ModelIdentity
 from qwen3_rag.store.bm25 import FIELD as BM25_FIELD
+from qwen3_rag.store.connect import client_for, release_lite
 
 PROPERTY = "qwen3_rag.embedding"
 """Collection property with the embedding model's name, revision and dimension, as JSON."""
@@ -105,3 +107,30 @@ def _recorded(properties: dict[str, Any]) -> ModelIdentity | None:
         return ModelIdentity(**json.loads(properties[PROPERTY]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def collection_info(config: RagConfig) -> dict[str, Any] | None:
+    """Rows, fields and embedding model of the configured collection; None when it is not there yet."""
+    if config.is_lite and not Path(config.uri).exists():
+        return None
+    try:
+        with client_for(config) as client:
+            found = describe(client, config.collection)
+            if found is None:
+                return None
+            rows = None
+            if found.metric is not None:  # without an index it cannot be loaded
+                client.load_collection(config.collection)
+                counted = client.query(config.collection, output_fields=["count(*)"], consistency_level="Strong")
+                rows = int(counted[0]["count(*)"])
+    finally:
+        release_lite(config.uri)
+    return {
+        "rows": rows,
+        "embed_model": found.identity.name if found.identity else None,
+        "embed_revision": found.identity.revision if found.identity else None,
+        "dimensions": found.dimension,
+        "metric": found.metric,
+        "hybrid": found.hybrid,
+        "fields": list(found.fields),
+    }

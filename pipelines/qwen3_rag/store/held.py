@@ -6,14 +6,12 @@ gone when it ends; nothing is ever resumed from it.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Iterator
 
 from pymilvus import MilvusClient
 
-PAGE = 16_384
-"""Milvus' bound on the rows of one query."""
+from qwen3_rag.store.paging import read_pages
 
 
 class Snapshot:
@@ -33,19 +31,12 @@ class Snapshot:
     def read(cls, client: MilvusClient, collection: str) -> Snapshot:
         """All (id, doc_id) pairs of the collection, by pages."""
         snapshot = cls()
-        with _IteratorWarningOff():
-            pages = client.query_iterator(
-                collection, batch_size=PAGE, output_fields=["id", "doc_id"], consistency_level="Strong"
+        for page in read_pages(client, collection, ["id", "doc_id"]):
+            snapshot._db.execute("BEGIN")
+            snapshot._db.executemany(
+                "INSERT OR REPLACE INTO held VALUES (?, ?)", ((row["id"], row["doc_id"]) for row in page)
             )
-            try:
-                while page := pages.next():
-                    snapshot._db.execute("BEGIN")
-                    snapshot._db.executemany(
-                        "INSERT OR REPLACE INTO held VALUES (?, ?)", ((row["id"], row["doc_id"]) for row in page)
-                    )
-                    snapshot._db.execute("COMMIT")
-            finally:
-                pages.close()
+            snapshot._db.execute("COMMIT")
         return snapshot
 
     def ids(self, doc: str) -> set[str]:
@@ -71,16 +62,3 @@ class Snapshot:
 
     def close(self) -> None:
         self._db.close()
-
-
-class _IteratorWarningOff(logging.Filter):
-    """Milvus Lite has no MVCC timestamps; pymilvus warns of that at every iterator, to no use."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "mvccTs" not in record.getMessage()
-
-    def __enter__(self) -> None:
-        logging.getLogger("pymilvus.orm.iterator").addFilter(self)
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("pymilvus.orm.iterator").removeFilter(self)

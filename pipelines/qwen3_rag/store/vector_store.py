@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,10 +33,11 @@ from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError, UnavailableError
 from qwen3_rag.models import ModelIdentity
 from qwen3_rag.store import bm25
-from qwen3_rag.store.collection import PROPERTY, check_collection, describe, is_unfinished
+from qwen3_rag.store.collection import METRIC, PROPERTY, check_collection, describe, is_unfinished
 from qwen3_rag.store.connect import client_for, client_options, prepare_folder, release_lite, require_database
+from qwen3_rag.store.paging import read_pages
 
-CLIENT = ("uri", "token", "grpc_options")
+_CLIENT = ("uri", "token", "grpc_options")
 _READ_FIELDS = ["text", "_node_content", "_node_type"]
 _KEYWORD_MODES = (VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.SPARSE, VectorStoreQueryMode.TEXT_SEARCH)
 
@@ -49,7 +51,7 @@ class RagVectorStore(MilvusVectorStore):
         if self.enable_sparse:
             # A second handle on the same pooled connection; the base class has no parameter for its client.
             plain = self._milvusclient
-            self._milvusclient = bm25.SearchTextClient(**{key: kwargs[key] for key in CLIENT if key in kwargs})
+            self._milvusclient = bm25.SearchTextClient(**{key: kwargs[key] for key in _CLIENT if key in kwargs})
             plain.close()
 
     @classmethod
@@ -90,6 +92,13 @@ class RagVectorStore(MilvusVectorStore):
         """Rows in the collection, all writes included."""
         rows = self.client.query(self.collection_name, output_fields=["count(*)"], consistency_level="Strong")
         return int(rows[0]["count(*)"])
+
+    def count_sources(self, prefix: str = "") -> Counter[str]:
+        """Passages by source, for sources that begin with `prefix`. Reads the names of all rows."""
+        found: Counter[str] = Counter()
+        for page in read_pages(self.client, self.collection_name, ["doc_id", "source"]):
+            found.update(name for row in page if (name := row.get("source") or row["doc_id"]).startswith(prefix))
+        return found
 
     def close(self) -> None:
         """Close the connection; of Milvus Lite also the database, whose lock another process may want.
@@ -167,7 +176,7 @@ def _make(config: RagConfig, dimension: int, hybrid: bool) -> RagVectorStore:
         **client_options(config),
         collection_name=config.collection,
         dim=dimension,
-        similarity_metric="IP",
+        similarity_metric=METRIC,
         consistency_level="Strong",
         # An upsert makes a repeated write harmless: node ids are made from the content.
         upsert_mode=True,

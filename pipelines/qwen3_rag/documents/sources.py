@@ -1,0 +1,34 @@
+"""What a file is called in the collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+Skip = Callable[[str, str], None]
+"""Called with a source and the reason why it is left out."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file to read. `source` is its name in the collection, `kind` the name of its format."""
+
+    path: Path
+    source: str
+    kind: str
+    size: int
+
+
+def source_name(path: Path) -> str:
+    """The name a file goes by: relative to the current folder where it lies below it, else absolute.
+
+    Relative, so that a project keeps its passages when it is moved; absolute elsewhere, so that two files never share
+    a name.
+    """
+    absolute = Path(os.path.abspath(path))  # not resolve(): a link keeps its own name
+    try:
+        return absolute.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return absolute.as_posix()

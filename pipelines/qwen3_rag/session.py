@@ -1,0 +1,229 @@
+"""One way through the pipeline: models and collection, opened once, with everything that is done with them.
+
+The command line, the agent tools and the services use this class and nothing below it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Unpack
+
+from llama_index.core.llms import LLM
+from llama_index.core.schema import Document
+
+from qwen3_rag.config import RagConfig, load_config
+from qwen3_rag.documents.chunking import PassageParser
+from qwen3_rag.documents.walk import check_paths
+from qwen3_rag.errors import ConfigError
+from qwen3_rag.ingestion.pipeline import ingest, ingest_documents
+from qwen3_rag.ingestion.report import IngestReport, OnProgress
+from qwen3_rag.models import Models, load_models, load_reranker
+from qwen3_rag.query.answering import AnswerResult, OnToken, answering, as_answer, make_writer
+from qwen3_rag.query.engine import make_index
+from qwen3_rag.query.results import SearchResult
+from qwen3_rag.query.stages import Found, TwoStages, Wishes
+from qwen3_rag.store.connect import prepare_folder, require_database
+from qwen3_rag.store.vector_store import RagVectorStore, open_store
+
+
+class Session:
+    """A knowledge base: fill it, search it, ask it.
+
+    >>> with Session(RagConfig(embed_model="tiny", uri="./kb.db")) as session:
+    ...     report = session.ingest(["docs/"])
+    ...     print(session.search("How is data stored?").best[0].text)
+    ...     print(session.ask("How is data stored?").answer)
+
+    Nothing is opened before it is needed: models and collection at the first call, weights when a text is first
+    computed. `ingest` makes a collection that is missing; for everything else a missing one is an error. Questions may
+    be put from any number of threads and tasks at once; each may say what it wants other than configured (`Wishes`)::
+
+        session.search("How?", top_n=5, filters={"source": "docs/faq.md"}, instruction="Given ..., retrieve ...")
+        await session.asearch("How?", rerank=False)
+
+    Args:
+        config: the settings; None reads them from the environment and the configuration file.
+        store: an open collection to use. It stays the caller's to close.
+        models: models to use instead of the configured ones.
+        llm: the language model for answers instead of the configured one.
+
+    Every method may raise `ConfigError` (what the caller can mend) and `UnavailableError` (model, database or language
+    model cannot be had).
+    """
+
+    def __init__(
+        self,
+        config: RagConfig | None = None,
+        store: RagVectorStore | None = None,
+        models: Models | None = None,
+        *,
+        llm: LLM | None = None,
+    ) -> None:
+        self.config = config if config is not None else load_config()
+        self._given, self._store = store, store
+        self._models, self._with_reranker = models, models is not None
+        self.writer = make_writer(self.config, llm)
+        """Writes the answers."""
+        self._stages: TwoStages | None = None
+        self._closed = False
+        self._lock = RLock()
+
+    def open(self, *, create: bool = False, overwrite: bool = False) -> Session:
+        """Open models and collection now, so that what is wrong shows here and not at the first question.
+
+        Args:
+            create: make the collection when it is missing.
+            overwrite: drop it first. Implies `create`.
+        """
+        with self._lock:
+            self._open(create=create, overwrite=overwrite)
+            _ = self.stages
+        return self
+
+    @property
+    def models(self) -> Models:
+        """Embedding model, its identity, and the reranker."""
+        with self._lock:
+            models = self._embedder()
+            if not self._with_reranker:
+                models = Models(models.embed, models.identity, load_reranker(self.config))
+                self._models, self._with_reranker = models, True
+            return models
+
+    @property
+    def store(self) -> RagVectorStore:
+        """The open collection, a LlamaIndex vector store."""
+        with self._lock:
+            return self._store if self._store is not None else self._open()
+
+    @property
+    def stages(self) -> TwoStages:
+        """Both stages as configured, over the collection."""
+        with self._lock:
+            if self._stages is None:
+                store = self.store
+                models, config = self.models, self.config
+                index = make_index(store, models.embed)
+                self._stages = TwoStages(index, models.rerank, config.top_k, config.top_n, config.mode)
+            return self._stages
+
+    def retrieve(self, question: str, **wishes: Unpack[Wishes]) -> Found:
+        """Both stages' LlamaIndex nodes for a question."""
+        return self.stages.run(question, **wishes)
+
+    async def aretrieve(self, question: str, **wishes: Unpack[Wishes]) -> Found:
+        """The same, awaited."""
+        stages = self._stages
+        if stages is None:  # opening reads files and waits for the database
+            stages = await asyncio.to_thread(lambda: self.stages)
+        return await stages.arun(question, **wishes)
+
+    def search(self, question: str, **wishes: Unpack[Wishes]) -> SearchResult:
+        """Both stages' passages as rows."""
+        return self.retrieve(question, **wishes).to_result()
+
+    async def asearch(self, question: str, **wishes: Unpack[Wishes]) -> SearchResult:
+        """The same, awaited."""
+        return (await self.aretrieve(question, **wishes)).to_result()
+
+    def ask(self, question: str, *, on_token: OnToken | None = None, **wishes: Unpack[Wishes]) -> AnswerResult:
+        """An answer from the best passages, with numbered sources. `on_token` gets its pieces as they are written.
+
+        Raises:
+            NoAnswerError: the language model gave none, or no passage was found; its `result` holds the passages.
+        """
+        found = self.retrieve(question, **wishes)
+        with answering(self.config, found):
+            return as_answer(found, self.writer.write(question, found.best, on_token))
+
+    async def aask(self, question: str, *, on_token: OnToken | None = None, **wishes: Unpack[Wishes]) -> AnswerResult:
+        """The same, awaited."""
+        found = await self.aretrieve(question, **wishes)
+        with answering(self.config, found):
+            return as_answer(found, await self.writer.awrite(question, found.best, on_token))
+
+    def ingest(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        prune: bool = False,
+        overwrite: bool = False,
+        follow_links: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> IngestReport:
+        """Bring the collection in line with files and folders; see `qwen3_rag.ingest`.
+
+        Args:
+            overwrite: drop the collection and make it anew first.
+        """
+        check_paths(paths)  # before anything is dropped
+        return ingest(
+            paths,
+            store=self._open(create=True, overwrite=overwrite),
+            embed_model=self._embedder().embed,
+            parser=self._parser(),
+            prune=prune,
+            follow_links=follow_links,
+            batch_size=self.config.batch_size,
+            on_progress=on_progress,
+        )
+
+    def ingest_documents(self, documents: Iterable[Document]) -> IngestReport:
+        """The same for LlamaIndex documents from any reader."""
+        return ingest_documents(
+            documents,
+            store=self._open(create=True),
+            embed_model=self._embedder().embed,
+            parser=self._parser(),
+            batch_size=self.config.batch_size,
+        )
+
+    def sources(self, prefix: str = "") -> Counter[str]:
+        """The documents whose names begin with `prefix`, with the number of their passages."""
+        return self.store.count_sources(prefix)
+
+    def close(self) -> None:
+        """Let go of the collection, the lock of a Milvus Lite database included. A closed session stays closed."""
+        with self._lock:
+            self._closed = True
+            if self._store is not None and self._store is not self._given:
+                self._store.close()
+            self._store = self._stages = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _embedder(self) -> Models:
+        """The models, the reranker perhaps not among them: to fill a collection none is needed."""
+        with self._lock:
+            if self._models is None:
+                self._models = load_models(self.config, rerank=False)
+            return self._models
+
+    def _open(self, *, create: bool = False, overwrite: bool = False) -> RagVectorStore:
+        with self._lock:
+            if self._closed:
+                raise ConfigError("the session is closed; open another one")
+            if self._store is not None and not overwrite:
+                return self._store
+            if self._given is not None:
+                raise ConfigError("overwrite=True needs a store that the session opened itself; give it none")
+            # Before the models are looked for: a missing database is the likelier mistake, and the quicker found.
+            (prepare_folder if create or overwrite else require_database)(self.config)
+            identity = self._embedder().identity
+            if self._store is not None:
+                self._store.client.close()
+            self._stages = None
+            self._store = open_store(self.config, identity, create=create, overwrite=overwrite)
+            return self._store
+
+    def _parser(self) -> PassageParser:
+        return PassageParser(chunk_size=self.config.chunk_size, chunk_overlap=self.config.chunk_overlap)
