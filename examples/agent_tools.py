@@ -5,8 +5,7 @@ import asyncio
 from llama_index.core.agent.workflow import FunctionAgent, ToolCall
 from llama_index.core.schema import TextNode
 from llama_index.llms.openai import OpenAI
-from qwen3_rag import RagConfig, load_models, make_index, open_store
-from qwen3_rag.agents.tools import make_tools
+from qwen3_rag import RagConfig, load_models, make_index, make_tools, open_store
 
 PASSAGES = {
     "bees.md": "Bees make honey from nectar. A hive stores it in wax cells for the winter.",

@@ -1,7 +1,6 @@
 """Vectors and BM25 side by side in Milvus, fused, then reranked: an error number is found by its letters."""
 
-from llama_index.core.schema import QueryBundle, TextNode
-from qwen3_rag import RagConfig, load_models, make_index, make_retriever, open_store
+from qwen3_rag import RagConfig, Session, make_document
 
 TEXTS = [
     "E-4711: the database folder is locked by another process.",
@@ -10,12 +9,8 @@ TEXTS = [
     "A database keeps its folder locked while it is open.",
 ]
 config = RagConfig(uri="./hybrid_search.db", embed_model="tiny", hybrid=True, mode="hybrid", top_k=4, top_n=1)
-models = load_models(config)
-store = open_store(config, models.identity, create=True)
-make_index(store, models.embed).insert_nodes([TextNode(text=text) for text in TEXTS])
-
-question = QueryBundle("What does error E-9034 mean?")
-found = make_retriever(config, store, models.embed).retrieve(question)
-print(models.rerank.postprocess_nodes(found, query_bundle=question)[0].text)
+with Session(config) as session:
+    session.ingest_documents(make_document(text, f"note {number}", "text") for number, text in enumerate(TEXTS))
+    print(session.search("What does error E-9034 mean?").best[0].text)
 
 # E-9034: the disk is full and nothing can be written.

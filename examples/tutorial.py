@@ -13,12 +13,10 @@ from pathlib import Path
 
 import qwen3_rag
 from llama_index.core import StorageContext, VectorStoreIndex
-from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.embeddings.qwen3 import Qwen3Embedding
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
-from qwen3_rag import CitedSynthesizer, RagConfig, RagError, load_models, make_llm, open_store
-from qwen3_rag.query.answer import why_no_answer
+from qwen3_rag import NoAnswerError, RagConfig, RagError, Session, load_models, open_store
 
 QUESTION = "How is data stored in milvus?"
 # The published pair of 0.6 billion parameters on the 72 chunks.
@@ -72,12 +70,9 @@ def main(folder: Path, model: str) -> None:
         kept = rerank.postprocess_nodes(candidates, query_str=QUESTION)
         show("Second stage: reranked", kept, GOLDEN_RERANKED if real else [])
         try:
-            engine = RetrieverQueryEngine(retriever, CitedSynthesizer(make_llm(config)), node_postprocessors=[rerank])
-            print(f"\nAnswer: {engine.query(QUESTION)}")
-        except Exception as error:
-            if (reason := why_no_answer(error, config)) is None:
-                raise
-            print(f"\nNo answer: {reason}")
+            print(f"\nAnswer: {Session(config, store, models).ask(QUESTION).answer}")  # all of this in one call
+        except NoAnswerError as error:
+            print(f"\nNo answer: {error.reason}")
         store.close()
 
 

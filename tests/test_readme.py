@@ -85,6 +85,7 @@ def test_the_two_install_commands_are_one_pasted_line_each_from_a_bare_python():
     assert len(INSTALLS) == 2
     assert all(command.startswith("python3 -m venv ") and "torch==" in command for command in INSTALLS)
     assert INSTALLS[0].endswith("qwen3-rag demo")
+    assert "'.[rag]'" in INSTALLS[0]
     assert "[test]" in INSTALLS[1]
     assert re.search(r"pytest( -q)?$", INSTALLS[1])
 

@@ -46,3 +46,7 @@ def __getattr__(name: str) -> Any:
         if (missing := missing_extra(error)) is None:
             raise
         raise missing from error
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

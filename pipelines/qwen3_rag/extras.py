@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "llama_index.vector_stores.milvus",
         "llama_index.llms.openai",
         "openai",
+        "httpx",
         "markdown_it",
         "ir_measures",
     ),
