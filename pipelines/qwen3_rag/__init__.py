@@ -1,4 +1,4 @@
-"""Retrieval-augmented generation with Qwen3 models on Milvus.
+"""Retrieval-augmented generation with Qwen3 models on Milvus::
 
     with Session(RagConfig(embed_model="tiny", uri="./kb.db")) as session:
         session.ingest(["docs/"])

@@ -13,8 +13,8 @@ from qwen3_rag.agents.listing import list_tool
 from qwen3_rag.agents.retrieval import ask_tool, search_tool
 from qwen3_rag.agents.tool import AgentTool
 from qwen3_rag.config import RagConfig
+from qwen3_rag.explain import explain
 from qwen3_rag.models import Models
-from qwen3_rag.query.answer import why_no_answer
 from qwen3_rag.query.stages import TwoStages
 from qwen3_rag.session import Session
 from qwen3_rag.store.vector_store import RagVectorStore
@@ -46,10 +46,11 @@ def make_tools(
 def tools_of(session: Session, makers: Sequence[MakeTool] = AGENT_TOOLS) -> list[AgentTool]:
     """The tools of an open session, which explain the errors of its language model too."""
 
-    def explain(error: Exception) -> str | None:
-        return why_no_answer(error, session.config)
+    def sentence(error: Exception) -> str | None:
+        known = explain(error, session.config)
+        return str(known) if known else None
 
-    return [replace(make(session), explain=explain) for make in makers]
+    return [replace(make(session), explain=sentence) for make in makers]
 
 
 def _stages(session: Session) -> TwoStages:
