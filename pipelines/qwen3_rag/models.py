@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,6 @@ from qwen3_rag.errors import ConfigError, UnavailableError
 if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
-
-_SAMPLE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,7 @@ def identify(config: RagConfig) -> ModelIdentity:
         ConfigError: no such model or folder.
     """
     from qwen3_inference.errors import CheckpointError, HubUnavailableError
+    from qwen3_inference.hub import TINY, in_hub_cache
     from qwen3_inference.local.checkpoint import check_dimensions, open_checkpoint
 
     name = config.embedder_name
@@ -67,24 +65,9 @@ def identify(config: RagConfig) -> ModelIdentity:
         raise ConfigError(f"--embed-model {config.embed_model}: {error}") from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    in_hub_cache = found.folder.parent.name == "snapshots"
-    revision = found.folder.name if in_hub_cache else fingerprint(found.folder)
-    shown = name if in_hub_cache or name == "tiny" else str(Path(name).expanduser().resolve())
-    return ModelIdentity(shown, revision, config.dimensions or found.dimension)
-
-
-def fingerprint(folder: Path) -> str:
-    """`sha256:` of a checkpoint's files; of large ones, the size, the beginning and the end."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".txt")):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}:".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_SAMPLE))
-            if size > _SAMPLE:
-                file.seek(max(_SAMPLE, size - _SAMPLE))
-                digest.update(file.read())
-    return f"sha256:{digest.hexdigest()[:16]}"
+    is_named = in_hub_cache(found.folder) or name == TINY
+    shown = name if is_named else str(Path(name).expanduser().resolve())
+    return ModelIdentity(shown, found.revision, config.dimensions or found.dimension)
 
 
 def load_models(config: RagConfig, *, rerank: bool = True) -> Models:
