@@ -26,7 +26,7 @@ from qwen3_rag.query.filters import parse_filters as parse_filters
 from qwen3_rag.query.results import SearchResult as SearchResult
 from qwen3_rag.query.stages import search as search
 from qwen3_rag.session import Session as Session
+from qwen3_rag.store.opening import open_store as open_store
 from qwen3_rag.store.vector_store import RagVectorStore as RagVectorStore
-from qwen3_rag.store.vector_store import open_store as open_store
 
 __all__: list[str]

@@ -28,7 +28,8 @@ from qwen3_rag.query.engine import make_index
 from qwen3_rag.query.results import SearchResult
 from qwen3_rag.query.stages import Found, TwoStages, Wishes
 from qwen3_rag.store.connect import prepare_folder, require_database
-from qwen3_rag.store.vector_store import RagVectorStore, open_store
+from qwen3_rag.store.opening import open_store
+from qwen3_rag.store.vector_store import RagVectorStore
 
 
 class Session:
@@ -152,7 +153,9 @@ class Session:
         paths: Sequence[str | Path],
         *,
         prune: bool = False,
+        name: str | None = None,
         overwrite: bool = False,
+        adopt: bool = False,
         follow_links: bool = False,
         on_progress: OnProgress | None = None,
     ) -> IngestReport:
@@ -160,14 +163,16 @@ class Session:
 
         Args:
             overwrite: drop the collection and make it anew first.
+            adopt: take over a collection that does not say its model, if its vectors are the configured model's.
         """
         check_paths(paths)  # before anything is dropped
         return ingest(
             paths,
-            store=self._open(create=True, overwrite=overwrite),
+            store=self._open(create=True, overwrite=overwrite, adopt=adopt),
             embed_model=self._embedder().embed,
             parser=self._parser(),
             prune=prune,
+            name=name,
             follow_links=follow_links,
             batch_size=self.config.batch_size,
             on_progress=on_progress,
@@ -208,7 +213,7 @@ class Session:
                 self._models = load_models(self.config, rerank=False)
             return self._models
 
-    def _open(self, *, create: bool = False, overwrite: bool = False) -> RagVectorStore:
+    def _open(self, *, create: bool = False, overwrite: bool = False, adopt: bool = False) -> RagVectorStore:
         with self._lock:
             if self._closed:
                 raise ConfigError("the session is closed; open another one")
@@ -222,8 +227,10 @@ class Session:
             if self._store is not None:
                 self._store.client.close()
             self._stages = None
-            self._store = open_store(self.config, identity, create=create, overwrite=overwrite)
-            return self._store
+            embed = self._embedder().embed.get_text_embedding_batch if adopt else None
+            store = open_store(self.config, identity, create=create, overwrite=overwrite, adopt=embed)
+            self._store = store
+            return store
 
     def _parser(self) -> PassageParser:
         return PassageParser(chunk_size=self.config.chunk_size, chunk_overlap=self.config.chunk_overlap)

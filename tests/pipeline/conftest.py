@@ -13,7 +13,8 @@ import pytest
 from pymilvus.client import grpc_handler
 from qwen3_rag.config import RagConfig
 from qwen3_rag.store.connect import release_lite
-from qwen3_rag.store.vector_store import RagVectorStore, open_store
+from qwen3_rag.store.opening import open_store
+from qwen3_rag.store.vector_store import RagVectorStore
 from support.checkpoints import make_checkpoint
 from support.hashing import IDENTITY, HashingEmbedding
 

@@ -27,7 +27,7 @@ from qwen3_rag.documents.walk import find_files
 from qwen3_rag.ingestion.pipeline import ingest
 from qwen3_rag.ingestion.report import IngestReport
 from qwen3_rag.store.connect import release_lite
-from qwen3_rag.store.vector_store import open_store
+from qwen3_rag.store.opening import open_store
 from support.hashing import IDENTITY, HashingEmbedding
 
 from .conftest import held_ids, write

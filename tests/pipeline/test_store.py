@@ -23,7 +23,7 @@ from qwen3_rag.ingestion.pipeline import ingest_documents
 from qwen3_rag.query.engine import make_index, make_retriever
 from qwen3_rag.query.filters import parse_filters
 from qwen3_rag.store.collection import PROPERTY
-from qwen3_rag.store.vector_store import drop_collection, open_store
+from qwen3_rag.store.opening import drop_collection, open_store
 from support.hashing import IDENTITY, HashingEmbedding
 
 from .conftest import OpenStore

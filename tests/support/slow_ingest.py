@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from qwen3_rag.cli.options import with_exit_code
 from qwen3_rag.config import RagConfig
 from qwen3_rag.ingestion.pipeline import ingest
-from qwen3_rag.store.vector_store import open_store
+from qwen3_rag.store.opening import open_store
 
 from support.hashing import IDENTITY, HashingEmbedding
 

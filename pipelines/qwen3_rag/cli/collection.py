@@ -43,7 +43,7 @@ def drop_command(
 ) -> None:
     """Delete the collection with everything in it."""
     from qwen3_rag.cli.console import note
-    from qwen3_rag.store.vector_store import drop_collection
+    from qwen3_rag.store.opening import drop_collection
 
     if not yes:
         raise ConfigError(f"this deletes collection {config.collection!r} in {config.uri}; say --yes to do it")

@@ -25,6 +25,12 @@ def ingest_command(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders: Markdown, text, BEIR corpus.jsonl.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Drop and recreate the collection first.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove sources below PATHS that are gone.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What PATH is called in the names of its documents. [its own name]")
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over a collection that does not say which model filled it.")
+    ] = False,
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Also read what links in a folder reach outside it.")
     ] = False,
@@ -41,7 +47,13 @@ def ingest_command(
 
     with Session(config) as session, progress_bar(not quiet) as on_progress:
         report = session.ingest(
-            paths, prune=prune, overwrite=overwrite, follow_links=follow_links, on_progress=on_progress
+            paths,
+            prune=prune,
+            name=name,
+            overwrite=overwrite,
+            adopt=adopt,
+            follow_links=follow_links,
+            on_progress=on_progress,
         )
     if as_json:
         counts = {name: value for name, value in vars(report).items() if name != "skipped"}

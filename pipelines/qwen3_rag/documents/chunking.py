@@ -74,9 +74,9 @@ class PassageParser(NodeParser):
         """The document's passages, in order. Equal texts are told apart by their count, not by their place, so that a
         paragraph put in front leaves the ids (and the vectors) of all others as they are."""
         seen: dict[str, int] = {}
-        for text, extra in self._pieces(document):
-            metadata = {**document.metadata, **extra}
-            key = json.dumps([text, metadata], sort_keys=True, ensure_ascii=False)
+        for position, (text, extra) in enumerate(self._pieces(document)):
+            metadata = {**document.metadata, **extra, "position": position}
+            key = json.dumps([text, extra.get("header_path")], ensure_ascii=False)
             seen[key] = seen.get(key, 0) + 1
             identity = f"{document.node_id}\0{seen[key]}\0{key}"
             yield TextNode(

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+Name = Callable[[Path], str]
+"""The name of a file or folder in the collection, by its path."""
 Skip = Callable[[str, str], None]
 """Called with a source and the reason why it is left out."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen3_rag.documents.formats import format_of
-from qwen3_rag.documents.sources import Skip, SourceFile, source_name
+from qwen3_rag.documents.sources import Name, Skip, SourceFile
 from qwen3_rag.errors import ConfigError
 
 _Key = tuple[int, int]
@@ -24,7 +24,9 @@ def check_paths(paths: Sequence[str | Path]) -> None:
             raise ConfigError(f"{str(path)!r} does not exist; check the path")
 
 
-def find_files(paths: Sequence[str | Path], skip: Skip, *, follow_links: bool = False) -> Iterator[SourceFile]:
+def find_files(
+    paths: Sequence[str | Path], name: Name, skip: Skip, *, follow_links: bool = False
+) -> Iterator[SourceFile]:
     """The files of `paths` in a fixed order, each folder once. Hidden files and folders inside a folder are left out.
 
     Below a folder only formats that are known are taken; a file named by itself is taken with any suffix, as plain text
@@ -35,8 +37,8 @@ def find_files(paths: Sequence[str | Path], skip: Skip, *, follow_links: bool = 
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            yield from _Walk(None if follow_links else path.resolve(), done, skip).files(path, ())
-        elif found := _file(path, format_of(path) or "text", skip):
+            yield from _Walk(None if follow_links else path.resolve(), done, name, skip).files(path, ())
+        elif found := _file(path, format_of(path) or "text", name, skip):
             yield found
 
 
@@ -46,6 +48,7 @@ class _Walk:
 
     root: Path | None
     done: set[_Key]
+    name: Name
     skip: Skip
 
     def files(self, folder: Path, above: tuple[_Key, ...]) -> Iterator[SourceFile]:
@@ -54,11 +57,11 @@ class _Walk:
             info = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            self.skip(source_name(folder), _reason(error))
+            self.skip(self.name(folder), _reason(error))
             return
         key = (info.st_dev, info.st_ino)
         if key in above:
-            self.skip(source_name(folder), "symlink loop: leads back to a folder above it")
+            self.skip(self.name(folder), "symlink loop: leads back to a folder above it")
             return
         if key in self.done:
             return
@@ -72,14 +75,14 @@ class _Walk:
             is_folder = entry.is_dir()
             kind = None if is_folder else format_of(path, in_folder=True)
             if (is_folder or kind) and entry.is_symlink() and not self._within(path):
-                self.skip(source_name(path), "a link that leads out of its folder; --follow-links follows it")
+                self.skip(self.name(path), "a link that leads out of its folder; --follow-links follows it")
                 return
         except OSError as error:
-            self.skip(source_name(path), _reason(error))
+            self.skip(self.name(path), _reason(error))
             return
         if is_folder:
             yield from self.files(path, above)
-        elif kind and (found := _file(path, kind, self.skip)):
+        elif kind and (found := _file(path, kind, self.name, self.skip)):
             yield found
 
     def _within(self, link: Path) -> bool:
@@ -92,8 +95,8 @@ class _Walk:
             return True
 
 
-def _file(path: Path, kind: str, skip: Skip) -> SourceFile | None:
-    source = source_name(path)
+def _file(path: Path, kind: str, name: Name, skip: Skip) -> SourceFile | None:
+    source = name(path)
     try:
         size = path.stat().st_size
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from llama_index.core.schema import Document
 from qwen3_rag.documents.chunking import PassageParser
 from qwen3_rag.documents.formats import FORMATS
 from qwen3_rag.documents.readers import UnreadableError
-from qwen3_rag.documents.sources import Skip, SourceFile, source_name
+from qwen3_rag.documents.sources import Skip, SourceFile
 from qwen3_rag.documents.walk import check_paths, find_files
 from qwen3_rag.ingestion.report import IngestReport, OnProgress, Progress
+from qwen3_rag.ingestion.roots import Names, names_of, old_names
 from qwen3_rag.ingestion.writer import Writer
 from qwen3_rag.store.vector_store import RagVectorStore
 
@@ -27,6 +27,7 @@ def ingest(
     embed_model: BaseEmbedding,
     parser: NodeParser | None = None,
     prune: bool = False,
+    name: str | None = None,
     follow_links: bool = False,
     batch_size: int = 64,
     on_progress: OnProgress | None = None,
@@ -34,13 +35,15 @@ def ingest(
     """Bring the collection in line with files and folders (Markdown, plain text, BEIR corpus.jsonl).
 
     Args:
-        prune: delete the passages of sources below `paths` that are no longer there. Files that could not be read
-            keep their passages.
+        prune: delete the passages of files below `paths` that are no longer there. Files that could not be read keep
+            their passages, and so do documents that no file ingest wrote.
+        name: what the folder is called in the names of its documents, instead of its own name; the name of a folder
+            that has moved.
         follow_links: also read what links below a folder reach outside it; else they are skipped.
         batch_size: passages embedded and written together.
 
     Raises:
-        ConfigError: a path does not exist; nothing has been written then.
+        ConfigError: a path does not exist, or two folders have the same name; nothing has been written then.
 
     >>> report = ingest(["docs/"], store=store, embed_model=models.embed, prune=True)
     >>> report.written, report.kept, report.skipped
@@ -55,16 +58,20 @@ def ingest(
             report.skipped.append((source, reason))
             unreadable.add(source)
 
-        progress = _Meter(paths, follow_links, report, on_progress)
-        for file in find_files(paths, skip, follow_links=follow_links):
+        names = names_of(paths, writer.catalog, name)
+        progress = _Meter(paths, names, follow_links, report, on_progress)
+        for file in find_files(paths, names.source, skip, follow_links=follow_links):
             progress.begin(file)
-            for document in _read(file, writer, skip):
-                writer.put(document.node_id, parser.get_nodes_from_documents([document]))
+            root = names.root(file.path).path
+            for document in _read(file, root, writer, skip):
+                passages = parser.get_nodes_from_documents([document])
+                writer.put(document.node_id, passages, root, _old_names(store, file, document.node_id))
                 progress.advance(document)
         writer.flush()
         if prune:
-            roots = [source_name(Path(path)) for path in paths]
-            writer.prune(lambda doc: _below_any(doc, roots) and not _below_any(doc, unreadable))
+            for path in paths:
+                below = names.source(path)
+                writer.prune(names.root(path).path, lambda doc: _below(doc, below) and not _below_any(doc, unreadable))  # noqa: B023
         progress.end()
     return report
 
@@ -86,7 +93,13 @@ def ingest_documents(
     return writer.report
 
 
-def _read(file: SourceFile, writer: Writer, skip: Skip) -> Iterator[Document]:
+def _old_names(store: RagVectorStore, file: SourceFile, source: str) -> list[str]:
+    """What version 0.1 may have called a document of a file, in a collection that it made."""
+    part = source.removeprefix(file.source)
+    return [] if store.uid else [name + part for name in old_names(file.path)]
+
+
+def _read(file: SourceFile, root: str, writer: Writer, skip: Skip) -> Iterator[Document]:
     """The file's documents. The reader tells `skip` of parts, this function of the whole, that cannot be read."""
     try:
         for document in FORMATS[file.kind].reader.lazy_load_data(file.path, source=file.source, skip=skip):
@@ -94,11 +107,14 @@ def _read(file: SourceFile, writer: Writer, skip: Skip) -> Iterator[Document]:
             if document.node_id != file.source and not writer.meet(document.node_id):
                 skip(document.node_id, "second document with this id; the first one is used")
                 continue
+            document.metadata["root"] = root
+            document.excluded_embed_metadata_keys.append("root")
+            document.excluded_llm_metadata_keys.append("root")
             yield document
     except UnreadableError as error:
         skip(file.source, str(error))
         if str(error) == "empty":
-            writer.put(file.source, [])
+            writer.put(file.source, [], root, _old_names(writer.store, file, file.source))
     except OSError as error:
         skip(file.source, (error.strerror or str(error)).lower())
 
@@ -107,10 +123,15 @@ class _Meter:
     """Tells a listener how far an ingest is. Without one nothing is measured."""
 
     def __init__(
-        self, paths: Sequence[str | Path], follow_links: bool, report: IngestReport, listener: OnProgress | None
+        self,
+        paths: Sequence[str | Path],
+        names: Names,
+        follow_links: bool,
+        report: IngestReport,
+        listener: OnProgress | None,
     ) -> None:
         self._report, self._listener = report, listener
-        found = find_files(paths, lambda *_: None, follow_links=follow_links) if listener else ()
+        found = find_files(paths, names.source, lambda *_: None, follow_links=follow_links) if listener else ()
         self._total = sum(file.size for file in found)
         self._file: SourceFile | None = None
         self._done = self._within = 0
@@ -133,9 +154,10 @@ class _Meter:
             self._listener(Progress(done, self._total, self._report.written + self._report.kept, source))
 
 
-def _below_any(doc: str, roots: Iterable[str]) -> bool:
-    """Whether a source lies at or below one of others; all are names relative to the current folder, or absolute."""
-    doc = os.path.abspath(doc)
-    return any(
-        doc == root or doc.startswith((root.rstrip("/") + "/", f"{root}#")) for root in map(os.path.abspath, roots)
-    )
+def _below(source: str, outer: str) -> bool:
+    """Whether a document is the one of another name, or lies below or in it."""
+    return source == outer or source.startswith((f"{outer}/", f"{outer}#"))
+
+
+def _below_any(source: str, outer: Iterable[str]) -> bool:
+    return any(_below(source, one) for one in outer)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class IngestReport:
-    """What an ingest did. `skipped` lists (source, reason)."""
+    """What an ingest did. `updated`: passages among `kept` whose metadata changed; `skipped`: (source, reason)."""
 
     documents: int = 0
     unchanged: int = 0
     written: int = 0
     kept: int = 0
+    updated: int = 0
     deleted: int = 0
     pruned: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)

@@ -1,25 +1,76 @@
 """Documents against the collection: what is missing is embedded and written, what is stale deleted, safe to kill.
 
-How it stays right without a journal: a passage's id is made from its source and content, so the rows themselves say
-what is there. For each document the wanted ids are compared with the held ones; missing passages are embedded and
-written first, then those that should not be there are deleted. A run that is killed leaves passages of the old version,
-of the new one, or of both, never a hole; the next run finds by the same comparison what is left to do.
+How it stays right: a passage's id is made from its document's name and its content, so a row says by itself what it is.
+The catalog names all passages that a document may have in the collection. For each document the wanted ids are compared
+with the rows that are there; missing passages are recorded, embedded and written, then those that should not be there
+are deleted, and the record is cut down to the rest. A run that is killed leaves passages of the old version, of the new
+one, or of both, never a hole; the next run finds by the same comparison what is left to do.
+
+Only what the run meets is looked up, by primary key, so that its cost does not grow with the collection.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from types import TracebackType
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import BaseNode, MetadataMode
 
+from qwen3_rag.ingestion.batches import EmbedBatch, MilvusWriter, passages_batch
 from qwen3_rag.ingestion.report import IngestReport
-from qwen3_rag.store.held import Snapshot
+from qwen3_rag.store.catalog import Entry
 from qwen3_rag.store.vector_store import RagVectorStore
 
-DELETE_BATCH = 500
+COMPARED = 512
+"""Passages whose documents are compared with the collection at once."""
+DELETED = 500
+
+
+@dataclass
+class _Document:
+    """What a document is to become, and how it compares with the collection."""
+
+    source: str
+    root: str
+    nodes: dict[str, BaseNode]
+    old_names: Sequence[str]
+    """What version 0.1 may have called it; the first two are what it would call it today."""
+    recorded: tuple[str, ...] = ()
+    """Ids in the catalog."""
+    old: list[Entry] = field(default_factory=list)
+    """Records of version 0.1 that this document takes over."""
+    new: list[BaseNode] = field(default_factory=list)
+    """Passages to write."""
+    moved: list[BaseNode] = field(default_factory=list)
+    """Passages that are there with other metadata."""
+    stale: list[str] = field(default_factory=list)
+    """Ids of rows to delete."""
+
+    @property
+    def ids(self) -> Iterator[str]:
+        """All rows that may be there or are to be."""
+        yield from self.recorded
+        yield from (one for entry in self.old for one in entry.ids)
+        yield from self.nodes
+
+    @property
+    def is_changed(self) -> bool:
+        return bool(self.old) or self.recorded != tuple(self.nodes) or bool(self.new)
+
+    def takes_over(self, entry: Entry, held: Mapping[str, BaseNode]) -> bool:
+        """Whether rows of version 0.1 are this document's: by a name that says so, or by a passage that both have."""
+        texts = {_text(node) for node in self.nodes.values()}
+        return entry.source in self.old_names[:2] or any(_text(held[one]) in texts for one in entry.ids if one in held)
+
+    def compare(self, held: Mapping[str, BaseNode]) -> None:
+        there = [one for one in dict.fromkeys(self.ids) if one in held]
+        self.new = [node for one, node in self.nodes.items() if one not in held]
+        self.moved = [self.nodes[one] for one in there if one in self.nodes and _differs(held[one], self.nodes[one])]
+        self.stale = [one for one in there if one not in self.nodes]
 
 
 class Writer:
@@ -28,61 +79,111 @@ class Writer:
     def __init__(self, store: RagVectorStore, embed_model: BaseEmbedding, batch_size: int) -> None:
         self._started = time.monotonic()
         self.report = IngestReport()
-        self._store, self._embed, self._batch = store, embed_model, batch_size
-        self._held = Snapshot.read(store.client, store.collection_name)
-        self._queue: list[BaseNode] = []
-        self._stale: list[str] = []
+        self.catalog = store.open_catalog()
+        self.store, self._batch = store, batch_size
+        self._embed = EmbedBatch(embed_model)
+        self._rows = MilvusWriter({}, store.collection_name, client=store.client)
+        self._queue: dict[str, _Document] = {}
+        self._queued = 0
+        self._met: set[bytes] = set()
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._held.close()
         self.report.seconds = time.monotonic() - self._started
 
-    def meet(self, doc: str) -> bool:
+    def meet(self, source: str) -> bool:
         """Mark a document as there. False when it was met before."""
-        return self._held.meet(doc)
+        mark = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+        is_new = mark not in self._met
+        self._met.add(mark)
+        return is_new
 
-    def put(self, doc: str, nodes: Sequence[BaseNode]) -> None:
-        """Make `nodes` the passages of `doc`."""
-        self._held.meet(doc)
-        held = self._held.ids(doc)
-        new = [node for node in nodes if node.node_id not in held]
-        stale = held.difference(node.node_id for node in nodes)
-        self.report.documents += bool(nodes)
-        self.report.unchanged += bool(nodes) and not new and not stale
-        self.report.kept += len(nodes) - len(new)
-        self._held.add([node.node_id for node in new], doc)
-        self._held.remove(stale)
-        self._queue.extend(new)
-        self._stale.extend(stale)
-        while len(self._queue) >= self._batch:
-            self._write()
-        if len(self._stale) >= DELETE_BATCH:
+    def put(self, source: str, nodes: Sequence[BaseNode], root: str = "", old_names: Sequence[str] = ()) -> None:
+        """Make `nodes` the passages of a document."""
+        self.meet(source)
+        self._queue[source] = _Document(source, root, {node.node_id: node for node in nodes}, old_names)
+        self._queued += len(nodes) + 1
+        if self._queued >= COMPARED:
             self.flush()
 
-    def prune(self, is_gone: Callable[[str], bool]) -> None:
-        """Delete the passages of documents that were not met and of which `is_gone` holds."""
-        for doc in list(self._held.unmet()):
-            if is_gone(doc):
-                self.put(doc, [])
+    def prune(self, root: str, is_gone: Callable[[str], bool]) -> None:
+        """Delete the passages of documents of a root that were not met and of which `is_gone` holds."""
+        self.flush()
+        for source in list(self.catalog.below(root)):
+            if is_gone(source) and self.meet(source):
+                self.put(source, [], root)
                 self.report.pruned += 1
         self.flush()
 
     def flush(self) -> None:
-        """Write what is queued, then delete what it replaces: in this order a kill leaves no hole."""
-        while self._queue:
-            self._write()
-        while self._stale:
-            batch, self._stale = self._stale[:DELETE_BATCH], self._stale[DELETE_BATCH:]
-            self._store.delete_nodes(batch)
-            self.report.deleted += len(batch)
+        """Bring what is queued into the collection."""
+        documents, self._queue, self._queued = list(self._queue.values()), {}, 0
+        if not documents:
+            return
+        self._look_up(documents)
+        held = self.store.held(list(dict.fromkeys(one for document in documents for one in document.ids)))
+        for document in documents:
+            document.compare(held)
+        changed = [document for document in documents if document.is_changed]
+        self.catalog.put(Entry(one.source, one.root, tuple(dict.fromkeys(one.ids))) for one in changed)
+        self._write_moved([node for document in documents for node in document.moved])
+        self._write_new(documents)
+        self._delete([one for document in documents for one in document.stale])
+        self.catalog.put(Entry(one.source, one.root, tuple(one.nodes)) for one in changed if one.nodes)
+        self.catalog.remove([Entry(one.source, one.root, one.recorded) for one in changed if not one.nodes])
+        self.catalog.remove([entry for one in changed for entry in one.old if entry.source != one.source])
+        for document in documents:
+            self._count(document)
 
-    def _write(self) -> None:
-        nodes, self._queue = self._queue[: self._batch], self._queue[self._batch :]
-        vectors = self._embed.get_text_embedding_batch([n.get_content(metadata_mode=MetadataMode.EMBED) for n in nodes])
-        for node, vector in zip(nodes, vectors, strict=True):
-            node.embedding = vector
-        self._store.add(nodes)
-        self.report.written += len(nodes)
+    def _look_up(self, documents: Sequence[_Document]) -> None:
+        """What the catalog has of the documents, under their names of today and of version 0.1."""
+        found = self.catalog.get([name for one in documents for name in (one.source, *one.old_names)])
+        for document in documents:
+            if document.source in found and not found[document.source].is_old:
+                document.recorded = found[document.source].ids
+            document.old = [found[name] for name in document.old_names if name in found and found[name].is_old]
+        old = self.store.held([one for document in documents for entry in document.old for one in entry.ids])
+        for document in documents:
+            document.old = [entry for entry in document.old if document.takes_over(entry, old)]
+
+    def _write_moved(self, nodes: Sequence[BaseNode]) -> None:
+        """Write rows anew whose metadata changed; they keep their vectors."""
+        held = self.store.held([node.node_id for node in nodes], with_vectors=True)
+        for node in nodes:
+            node.embedding = held[node.node_id].embedding
+        if nodes:
+            self._rows.upsert(passages_batch(nodes))
+
+    def _write_new(self, documents: Sequence[_Document]) -> None:
+        """Write rows that are missing. A text that its document has in a row which goes keeps that row's vector."""
+        ids = [one for document in documents if document.new for one in document.stale]
+        vectors = {_text(node): node.embedding for node in self.store.held(ids, with_vectors=True).values()}
+        new = [node for document in documents for node in document.new]
+        kept, rest = [node for node in new if _text(node) in vectors], [n for n in new if _text(n) not in vectors]
+        for node in kept:
+            node.embedding = vectors[_text(node)]
+        if kept:
+            self.report.kept += self._rows.upsert(passages_batch(kept))
+        for start in range(0, len(rest), self._batch):
+            self.report.written += self._rows.upsert(self._embed(passages_batch(rest[start : start + self._batch])))
+
+    def _delete(self, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), DELETED):
+            self.store.delete_nodes(list(ids[start : start + DELETED]))
+
+    def _count(self, document: _Document) -> None:
+        self.report.documents += bool(document.nodes)
+        self.report.unchanged += bool(document.nodes) and not (document.new or document.stale)
+        self.report.kept += len(document.nodes) - len(document.new)
+        self.report.updated += len(document.moved)
+        self.report.deleted += len(document.stale)
+
+
+def _text(node: BaseNode) -> str:
+    return node.get_content(metadata_mode=MetadataMode.EMBED)
+
+
+def _differs(held: BaseNode, wanted: BaseNode) -> bool:
+    return dict(held.metadata) != dict(wanted.metadata)

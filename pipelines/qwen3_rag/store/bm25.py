@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
 
 from llama_index.vector_stores.milvus.utils import BM25BuiltInFunction
-from pymilvus import MilvusClient
 
 from qwen3_rag.scripts import UNSPACED
 
@@ -48,17 +46,3 @@ def search_text(text: str) -> str:
 def bm25_function() -> BM25BuiltInFunction:
     """Milvus' BM25 over the prepared words."""
     return BM25BuiltInFunction(input_field_names=FIELD, function_name="bm25", analyzer_params={"tokenizer": "standard"})
-
-
-class SearchTextClient(MilvusClient):  # type: ignore[misc]
-    """A MilvusClient that fills `bm25_text` in the rows it writes, so that `MilvusVectorStore.add` stays as it is."""
-
-    def insert(self, collection_name: str, data: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().insert(collection_name, [_with_words(row) for row in data], *args, **kwargs)
-
-    def upsert(self, collection_name: str, data: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().upsert(collection_name, [_with_words(row) for row in data], *args, **kwargs)
-
-
-def _with_words(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, FIELD: search_text(str(row["text"]))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,13 @@ from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.models import ModelIdentity
 from qwen3_rag.store.bm25 import FIELD as BM25_FIELD
+from qwen3_rag.store.catalog import recorded_identity
 from qwen3_rag.store.connect import client_for, release_lite
 
 PROPERTY = "qwen3_rag.embedding"
 """Collection property with the embedding model's name, revision and dimension, as JSON."""
+UID = "qwen3_rag.uid"
+"""Collection property that tells a collection from one that had its name before."""
 
 METRIC = "IP"
 _TEXT_FIELDS = ("id", "doc_id", "text")
@@ -24,13 +28,14 @@ _TEXT_FIELDS = ("id", "doc_id", "text")
 
 @dataclass(frozen=True)
 class CollectionInfo:
-    """A collection as found. `identity` is None when nothing recorded its embedding model."""
+    """A collection as found. `identity` is None when nothing recorded its embedding model, `uid` "" if 0.1 made it."""
 
     fields: tuple[str, ...]
     dimension: int
     metric: str | None
     hybrid: bool
     identity: ModelIdentity | None
+    uid: str = ""
 
 
 def describe(client: MilvusClient, name: str) -> CollectionInfo | None:
@@ -42,12 +47,15 @@ def describe(client: MilvusClient, name: str) -> CollectionInfo | None:
     vector = fields.get("embedding", {})
     indexes = set(client.list_indexes(name))
     metric = client.describe_index(name, "embedding").get("metric_type") if "embedding" in indexes else None
+    properties = recorded_properties(raw)
+    uid = str(properties.get(UID, ""))
     return CollectionInfo(
         fields=tuple(fields),
         dimension=int(vector.get("params", {}).get("dim", 0)) if vector.get("type") == DataType.FLOAT_VECTOR else 0,
         metric=metric,
         hybrid={"sparse_embedding", BM25_FIELD} <= fields.keys() and "sparse_embedding" in indexes,
-        identity=_recorded(raw.get("properties") or {}),
+        identity=read_identity(properties.get(PROPERTY)) or read_identity(recorded_identity(client, name, uid)),
+        uid=uid,
     )
 
 
@@ -85,7 +93,10 @@ def check_collection(config: RagConfig, found: CollectionInfo, identity: ModelId
     if identity is None:
         return
     if found.identity is None:
-        raise ConfigError(f"{here} does not say which model embedded it, you use {identity}; {other}")
+        raise ConfigError(
+            f"{here} does not say which model embedded it, you use {identity}; if it was this one, take the collection "
+            f"over with `qwen3-rag ingest PATH --adopt`; else {other}"
+        )
     if not identity.same_model(found.identity):
         raise ConfigError(
             f"{here} was embedded with {found.identity}, you use {identity}: their vectors cannot be compared; "
@@ -102,10 +113,29 @@ def _short(identity: ModelIdentity) -> str:
     return identity.name if identity.revision.startswith("sha256:") else f"{identity.name} at that revision"
 
 
-def _recorded(properties: dict[str, Any]) -> ModelIdentity | None:
+def written_properties(identity: ModelIdentity, uid: str) -> dict[str, str]:
+    """What a collection says about itself from its creation on."""
+    return {PROPERTY: write_identity(identity), UID: uid}
+
+
+def recorded_properties(description: dict[str, Any]) -> dict[str, Any]:
+    """The same as found: in the properties, or in the description, where a server keeps it as well."""
+    text = str(description.get("description") or "")
     try:
-        return ModelIdentity(**json.loads(properties[PROPERTY]))
-    except (KeyError, TypeError, ValueError):
+        found = json.loads(text) if text.startswith("{") else {}
+    except ValueError:
+        found = {}
+    return {**found, **(description.get("properties") or {})}
+
+
+def write_identity(identity: ModelIdentity) -> str:
+    return json.dumps(dataclasses.asdict(identity), ensure_ascii=False)
+
+
+def read_identity(text: Any) -> ModelIdentity | None:
+    try:
+        return ModelIdentity(**json.loads(text))
+    except (TypeError, ValueError):
         return None
 
 

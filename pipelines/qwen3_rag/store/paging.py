@@ -12,11 +12,13 @@ PAGE = 16_384
 """Milvus' bound on the rows of one query."""
 
 
-def read_pages(client: MilvusClient, collection: str, fields: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """All rows of the collection, all writes included."""
+def read_pages(
+    client: MilvusClient, collection: str, fields: Sequence[str], condition: str = ""
+) -> Iterator[list[dict[str, Any]]]:
+    """All rows of the collection of which a condition holds, all writes included."""
     with _IteratorWarningOff():
         pages = client.query_iterator(
-            collection, batch_size=PAGE, output_fields=list(fields), consistency_level="Strong"
+            collection, filter=condition, batch_size=PAGE, output_fields=list(fields), consistency_level="Strong"
         )
         try:
             while page := pages.next():
