@@ -7,6 +7,7 @@ The TOML file is the first of: `--config` or `$QWEN3_RAG_CONFIG`, `./qwen3_rag.t
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -125,8 +126,10 @@ class RagConfig(BaseSettings):
     @field_validator("uri")
     @classmethod
     def _check_uri(cls, value: str) -> str:
-        if re.match(r"(?i)(https?|tcp|unix)://?", value) or value.endswith(".db"):
+        if re.match(r"(?i)(https?|tcp|unix)://?", value):
             return value
+        if value.endswith(".db"):
+            return os.path.expanduser(value)
         raise ValueError(f"{value!r} must be a path ending in .db (Milvus Lite) or http(s)://host:port (a server)")
 
     @field_validator("collection")

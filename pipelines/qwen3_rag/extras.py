@@ -20,6 +20,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "httpx",
         "markdown_it",
         "ir_measures",
+        "yaml",
+        "tenacity",
     ),
     "mcp": ("mcp", "mcp_types"),
 }

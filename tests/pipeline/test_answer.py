@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
 
 import httpx
+import openai
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from llama_index.core.prompts import ChatPromptTemplate
 from llama_index.core.schema import NodeWithScore, TextNode
 from qwen3_rag.config import RagConfig
@@ -16,6 +21,7 @@ from qwen3_rag.ingestion.pipeline import ingest_documents
 from qwen3_rag.models import Models
 from qwen3_rag.query.answer import CitedSynthesizer, escape, make_llm, make_prompt, why_no_answer
 from qwen3_rag.query.engine import make_query_engine
+from qwen3_rag.query.thinking import ThoughtFilter, without_thoughts
 from support.hashing import IDENTITY, HashingEmbedding
 from support.openai_server import OpenAIServer, Reply
 
@@ -108,7 +114,7 @@ def test_the_query_engine_answers_with_its_sources(
         (Reply("bad key", status=401), "refused the key"),
         (Reply("no such model", status=404), "status 404 for model 'test-model': "),
         (Reply("overloaded", status=500), "status 500"),
-        (Reply("late", delay=3), "did not answer within 0.5 s"),
+        (Reply("late", delay=3), "did not answer within 0.5 s; raise --llm-timeout"),
     ],
 )
 def test_why_there_is_no_answer(reply: Reply, said: str) -> None:
@@ -121,6 +127,156 @@ def test_why_there_is_no_answer(reply: Reply, said: str) -> None:
     assert said in reason
     assert "\n" not in reason
     assert len(server.requests) <= 2, "one retry at most"
+
+
+def completion(**message: object) -> str:
+    return json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}]})
+
+
+NO_ANSWERS = {
+    "error object": (Reply(body='{"error": {"message": "model not loaded", "code": 503}}'), "model not loaded"),
+    "error string": (Reply(body='{"error": "no such model"}'), "no such model"),
+    "login page": (Reply(body="<html><b>Sign in</b></html>", content_type="text/html"), "Sign in"),
+    "broken JSON": (Reply(body="{not json"), "no JSON"),
+    "nothing at all": (Reply(body=""), "--llm-base-url"),
+    "a list": (Reply(body="[]"), "without any answer"),
+    "no choices": (Reply(body='{"choices": []}'), "without any answer"),
+    "no message": (Reply(body='{"choices": [{"index": 0}]}'), "without any answer"),
+    "empty content": (Reply(""), "wrote nothing"),
+    "null content": (Reply(body=completion(content=None)), "wrote nothing"),
+    "blank content": (Reply(" \n"), "wrote nothing"),
+    "thoughts alone": (Reply("<think>\nWhat now?\n</think>\n"), "wrote nothing"),
+    "thoughts without end": (Reply("<think>\nWhat now?"), "wrote nothing"),
+    "thoughts in a field": (Reply("", reasoning="What now?"), "wrote nothing"),
+}
+
+
+@pytest.mark.parametrize("case", NO_ANSWERS)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_what_is_no_answer_is_one_line(case: str, streaming: bool) -> None:
+    reply, said = NO_ANSWERS[case]
+    if streaming and case == "null content":
+        said = "does not stream"
+    with OpenAIServer(lambda _: reply) as server:
+        config = config_for(server)
+        with pytest.raises(UnavailableError) as caught:
+            answer_of(config, streaming)
+        reason = str(why_no_answer(caught.value, config))
+        assert said in reason
+        assert "--llm" in reason, "it names the option to change"
+        assert "\n" not in reason
+        assert len(server.requests) == 1, "asking again would not help"
+        with pytest.raises(UnavailableError, match=re.escape(said)):
+            asyncio.run(async_answer_of(config, streaming))
+
+
+def answer_of(config: RagConfig, streaming: bool) -> str:
+    response = CitedSynthesizer(make_llm(config), streaming=streaming).synthesize("q", nodes("p"))
+    return "".join(response.response_gen) if streaming else str(response)  # type: ignore[union-attr]
+
+
+async def async_answer_of(config: RagConfig, streaming: bool) -> str:
+    response = await CitedSynthesizer(make_llm(config), streaming=streaming).asynthesize("q", nodes("p"))
+    if not streaming:
+        return str(response)
+    return "".join([piece async for piece in response.async_response_gen()])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("events", ["data: {not json\n\n", 'data: {"foo": 1}\n\n', "", 'data: "text"\n\n'])
+def test_a_stream_of_something_else_is_one_line(events: str) -> None:
+    with OpenAIServer(lambda _: Reply(body=events, content_type="text/event-stream")) as server:
+        config = config_for(server)
+        with pytest.raises(UnavailableError, match="--llm"):
+            answer_of(config, streaming=True)
+
+
+def test_an_error_in_the_stream_is_told() -> None:
+    body = 'data: {"error": {"message": "context length exceeded"}}\n\n'
+    with OpenAIServer(lambda _: Reply(body=body, content_type="text/event-stream")) as server:
+        config = config_for(server)
+        with pytest.raises(openai.OpenAIError) as caught:
+            answer_of(config, streaming=True)
+        assert "context length exceeded" in str(why_no_answer(caught.value, config))
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    "reply", [Reply("<think>\nIs it [2] or [3]?\n</think>\n\nFour [1]."), Reply("Four [1].", reasoning="Is it [2]?")]
+)
+def test_thoughts_are_no_part_of_an_answer(reply: Reply, streaming: bool) -> None:
+    with OpenAIServer(lambda _: reply) as server:
+        assert answer_of(config_for(server), streaming) == "Four [1]."
+        assert asyncio.run(async_answer_of(config_for(server), streaming)) == "Four [1]."
+
+
+THOUGHTS = {
+    "<think>a</think>b": "b",
+    "\n <think>\na\n</think>\n\nb\n<think>c</think>\nd": "b\nd",
+    "<thinking>a</thinking>b": "b",
+    "<think>never ends": "",
+    "Write `<think>` first, then </think>.": "Write `<think>` first, then </think>.",
+    "a <b and <thick> text\n<th": "a <b and <thick> text\n<th",
+}
+
+
+@pytest.mark.parametrize("text", THOUGHTS)
+@given(data=st.data())
+@settings(max_examples=50, deadline=None)
+def test_thoughts_go_however_the_stream_is_cut(text: str, data: st.DataObject) -> None:
+    assert without_thoughts(text) == THOUGHTS[text]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    stream = ThoughtFilter()
+    shown = [stream.feed(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert "".join("".join([*shown, stream.end()]).split()) == "".join(THOUGHTS[text].split())
+
+
+def test_a_lone_closing_tag_ends_thoughts() -> None:
+    assert without_thoughts("The user asks for\n</think>\n\nFour [1].") == "Four [1]."
+
+
+@pytest.mark.parametrize(
+    ("settings_", "said"),
+    [
+        ({"llm_base_url": "localhost:8000/v1"}, "--llm-base-url 'localhost:8000/v1'"),
+        ({"llm_base_url": "http:///v1"}, "--llm-base-url"),
+        ({"llm_base_url": "http://host\n/v1"}, "--llm-base-url"),
+        ({"llm_base_url": "http://localhost/v1", "llm_api_key": "sk-secret\n"}, "OPENAI_API_KEY"),
+        ({"llm_base_url": "http://localhost/v1", "llm_api_key": "sk-s\u00e9cret"}, "OPENAI_API_KEY"),
+    ],
+)
+def test_settings_that_cannot_work_name_their_option(settings_: dict[str, str], said: str) -> None:
+    with pytest.raises(UnavailableError) as caught:
+        make_llm(RagConfig(embed_model="tiny", **settings_))  # type: ignore[arg-type]
+    assert said in str(caught.value)
+    assert "cret" not in str(caught.value)
+
+
+def test_a_base_url_without_its_version_is_told() -> None:
+    with OpenAIServer([]) as server:
+        config = config_for(server).model_copy(update={"llm_base_url": server.url.removesuffix("/v1")})
+        with pytest.raises(openai.NotFoundError) as caught:
+            answer_of(config, streaming=False)
+    assert "--llm-base-url mostly ends in /v1" in str(why_no_answer(caught.value, config))
+
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense://x"])
+def test_loopback_endpoints_are_reached_past_any_proxy(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    for name in PROXIES:
+        monkeypatch.setenv(name, proxy)
+    with OpenAIServer(lambda _: Reply("Four.")) as server:
+        assert answer_of(config_for(server), streaming=False) == "Four."
+        assert asyncio.run(async_answer_of(config_for(server), streaming=True)) == "Four."
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "nonsense://x"])
+def test_a_proxy_that_cannot_be_used_names_the_variables(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    config = RagConfig(embed_model="tiny", llm_base_url="http://llm.example/v1")
+    with pytest.raises(UnavailableError, match=r"ALL_PROXY.*NO_PROXY"):
+        answer_of(config, streaming=False)
 
 
 def test_a_dead_endpoint_is_given_up_soon() -> None:

@@ -126,3 +126,79 @@ def test_front_matter_becomes_the_title(tmp_path: Path) -> None:
     document = next(iter(MarkdownReader().lazy_load_data(file, source="a.md")))
     assert document.metadata["title"] == "The title"
     assert document.text == "# A\ntext\n"
+
+
+def test_a_heading_that_nothing_shows_is_kept() -> None:
+    assert paths("# A\n\n## Gone in 3.0\n\n## B\ntext") == ["A > Gone in 3.0", "A > B"]
+    assert paths("# A\ntext\n\n## Last") == ["A", "A > Last"]
+
+
+@pytest.mark.parametrize("text", ["word word. " + "no end " * 300 + ". Next one. " * 300, "a " * 2_000 + "\nb\n" * 500])
+def test_a_sentence_over_the_size_keeps_its_end(text: str) -> None:
+    found = "".join(node.text for node in passages(text, "text", chunk_overlap=0, chunk_size=64))
+    assert "".join(found.split()) == "".join(text.split())
+
+
+def test_a_heading_over_the_size_keeps_its_end() -> None:
+    title = " ".join(f"word{number}" for number in range(5_000))
+    words = {word for node in passages(f"# {title}\n\nbody") for word in node.text.split()}
+    assert words >= {f"word{number}" for number in range(5_000)}
+
+
+_WORDS = st.text(alphabet="ab.,!?数。 \n`|<>-*#\t\"'", max_size=60)
+_BODY = st.one_of(
+    _WORDS,
+    _WORDS.map(lambda text: f"```py\n{text * 5}\n```"),
+    _WORDS.map(lambda text: "- item\n\n  ~~~\n" + "".join(f"  {line}\n" for line in text.splitlines()) + "  ~~~"),
+    st.integers(1, 40).map(lambda rows: "| a | b |\n|---|---|\n" + f"| {'cell ' * rows} | x |\n" * rows),
+    st.integers(100, 900).map(lambda size: "x" * size),
+    st.integers(1, 60).map(lambda size: "A sentence here. " * size),
+    st.integers(1, 200).map(lambda size: f"<div>\n{'word ' * size}\n</div>"),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "# H\n\n", "T\n===\n\n", "### Deep\n\n"]), _BODY), max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_no_letter_is_lost_and_their_order_is_kept(blocks: list[tuple[str, str]]) -> None:
+    text = "\n\n".join(heading + body + "\n\nend" for heading, body in blocks)
+    for kind, source in (("markdown", "a.md"), ("markdown", "a.mdx"), ("text", "a.txt"), ("beir", "a")):
+        document = make_document(text, source, kind)
+        found = PassageParser(chunk_size=32, chunk_overlap=0).get_nodes_from_documents([document])
+        letters = iter("".join(f"{node.metadata.get('header_path', '')}{node.get_content()}" for node in found))
+        missing = next((letter for letter in text if not letter.isspace() and letter not in letters), None)
+        assert missing is None, (kind, missing)
+
+
+ODD = {
+    "one endless line": "the quick brown fox jumps over a lazy dog, " * 50_000,
+    "sentences": "The quick brown fox. " * 50_000,
+    "dots": "." * 1_000_000 + "x",
+    "quoted dots": '".' * 500_000,
+    "blank lines": "a" + "\n" * 1_000_000 + "b",
+    "spaces": "a" + " " * 1_000_000 + "b",
+    "base64": "QUJD" * 250_000,
+    "brackets": "[" * 300_000,
+    "link definitions": "[a]: b 'x\n" * 50_000,
+    "open comments": "# H\n\n" + "x <!-- y\n\n" * 50_000,
+    "open comments at line starts": "<!-- y\n\n" * 50_000,
+    "tags and fences": "<div>\n```\n" * 50_000,
+    "quotes": "> > > > > > > " * 20_000,
+    "list items": "- item\n" * 50_000,
+    "deep lists": "\n".join("  " * depth + "- x" for depth in range(800)),
+    "headings": "# H\n" * 10_000,
+    "one long heading": "# " + "h" * 500_000 + "\n" + "## x\n\ny\n\n" * 10_000,
+    "table": "|a|b|\n|-|-|\n" + "|1|value|\n" * 50_000,
+    "open statements": "export const a = {\n\n" * 50_000,
+    "code": "```\n" + "x = 1\n" * 100_000,
+    "ticks": "`" * 500_000,
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ODD)
+def test_time_is_linear_in_any_text(name: str) -> None:
+    """Each takes a few seconds; in the square of its size it would take many minutes."""
+    for kind, source in (("markdown", "a.mdx"), ("text", "a.txt")):
+        found = PassageParser().get_nodes_from_documents([make_document(ODD[name], source, kind)])
+        assert found
+        assert max(len(node.get_content().encode()) for node in found) <= 65_535

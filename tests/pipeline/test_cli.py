@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -58,7 +59,8 @@ def lines(result: Result) -> list[dict[str, Any]]:
 def test_ingest_reports_on_stderr_and_json_on_stdout(docs: Path) -> None:
     result = call("ingest", "docs", "--json")
     assert lines(result)[0] | {"seconds": 0} == {
-        "documents": 3, "unchanged": 0, "written": 4, "kept": 0, "deleted": 0, "pruned": 0, "skipped": [], "seconds": 0,
+        "documents": 3, "unchanged": 0, "written": 4, "kept": 0, "updated": 0, "deleted": 0, "pruned": 0,
+        "skipped": [], "seconds": 0,
     }  # fmt: skip
     assert "4 passages written" in result.stderr
     again = call("ingest", "docs")
@@ -142,7 +144,7 @@ def test_human_output(ingested: Path) -> None:
 
 
 def test_skipped_files_give_exit_code_3(docs: Path) -> None:
-    (docs / "bad.md").write_bytes(b"\xff\xfe")
+    (docs / "bad.md").write_bytes(b"caf\xe9")
     result = call("ingest", "docs")
     assert result.exit_code == 3
     assert "skipped docs/bad.md: not UTF-8" in result.stderr
@@ -278,6 +280,44 @@ def test_the_installed_script_keeps_stdout_clean(ingested: Path) -> None:
     assert len(done.stdout.splitlines()) == 1
     assert json.loads(done.stdout)["query"] == "tea"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "utf-16"])
+def test_json_is_json_in_any_encoding_of_stdout(ingested: Path, encoding: str) -> None:
+    script = Path(sys.executable).parent / "qwen3-rag"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [script, "search", "首都 café 😀", "--json", "--rerank-model", "none"]
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    found = json.loads(done.stdout.decode(encoding))
+    assert found["query"] == "首都 café 😀"
+    assert any("東京" in row["text"] for row in found["dense"])
+
+
+@pytest.mark.parametrize("flags", [("--json",), ()])
+def test_a_closed_pipe_ends_in_silence(ingested: Path, flags: tuple[str, ...]) -> None:
+    script = Path(sys.executable).parent / "qwen3-rag"
+    read, write_end = os.pipe()
+    os.close(read)
+    command = [script, "search", "tea", "--rerank-model", "none", *flags]
+    done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "grpc_proxy", "https_proxy", "all_proxy", "ALL_PROXY"])
+def test_a_local_database_is_reached_past_any_proxy(docs: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    script = Path(sys.executable).parent / "qwen3-rag"
+    done = subprocess.run([script, "ingest", "docs"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "4 passages written" in done.stderr) == (0, True), done.stderr
+
+
+def test_a_tilde_is_the_home_folder(docs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write(tmp_path / "home", {"notes/a.md": "# Home\n\ntext\n"})
+    assert call("ingest", "~/notes", "--uri", "~/kb/a.db").exit_code == 0
+    assert (tmp_path / "home" / "kb" / "a.db").exists()
+    assert not Path("~").exists()
 
 
 @pytest.mark.skipif(not (SHARED / "data" / "cranfield").is_dir(), reason="Cranfield is not at ../shared")

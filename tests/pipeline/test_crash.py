@@ -26,6 +26,7 @@ from qwen3_rag.documents.formats import FORMATS
 from qwen3_rag.documents.walk import find_files
 from qwen3_rag.ingestion.pipeline import ingest
 from qwen3_rag.ingestion.report import IngestReport
+from qwen3_rag.store.catalog import Root
 from qwen3_rag.store.connect import release_lite
 from qwen3_rag.store.opening import open_store
 from support.hashing import IDENTITY, HashingEmbedding
@@ -98,7 +99,8 @@ def run(config: RagConfig, folder: Path) -> tuple[IngestReport, int, list[str]]:
 def wanted(folder: Path) -> dict[str, list[str]]:
     """The ids of each document, worked out without a database."""
     parser = PassageParser()
-    files = find_files([folder], lambda *_: None)
+    root = Root(str(folder), folder.name)
+    files = find_files([folder], lambda *_: None, name=lambda path: root.source(str(path)))
     documents = [
         one for file in files for one in FORMATS[file.kind].reader.lazy_load_data(file.path, source=file.source)
     ]

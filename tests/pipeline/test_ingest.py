@@ -104,7 +104,7 @@ def test_bad_files_are_reported_and_the_rest_is_ingested(store: RagVectorStore, 
         {
             **FILES,
             "latin.txt": "café".encode("latin-1"),
-            "utf16.md": "text".encode("utf-16"),
+            "utf16.md": "text".encode("utf-16-le"),
             "binary.md": b"\x7fELF\0\0\0",
             "empty.txt": "  \n",
             "image.png": b"\x89PNG\r\n",
@@ -115,6 +115,8 @@ def test_bad_files_are_reported_and_the_rest_is_ingested(store: RagVectorStore, 
     )
     (folder / "loop").symlink_to(folder.absolute())
     (folder / "self.md").symlink_to(folder.absolute() / "self.md")
+    (folder / os.fsdecode(b"caf\xe9.md")).write_text("otters")
+    (folder / os.fsdecode(b"caf\xe9")).mkdir()
     (folder / "gone.md").symlink_to("nowhere.md")
     os.mkfifo(folder / "pipe.txt")
     report = run(store, embed_model)
@@ -126,6 +128,8 @@ def test_bad_files_are_reported_and_the_rest_is_ingested(store: RagVectorStore, 
         "bad/corpus.jsonl:5": "half of a surrogate pair in its text",
         "bad/corpus.jsonl:6": "not a line of JSON in UTF-8",
         "binary.md": "binary file",
+        "caf\\xe9": "its name is not UTF-8; rename it",
+        "caf\\xe9.md": "its name is not UTF-8; rename it",
         "empty.txt": "empty",
         "gone.md": "broken link or vanished file",
         "latin.txt": "not UTF-8",

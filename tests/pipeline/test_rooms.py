@@ -15,7 +15,7 @@ import qwen3_rag
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipelines" / "qwen3_rag"
 FLOORS = (
-    ("errors", "scripts"),
+    ("addresses", "errors", "scripts"),
     ("extras", "config_file"),
     ("config",),
     ("models",),

@@ -88,6 +88,8 @@ def test_whoever_names_the_file_trusts_it(name: str, value: str, monkeypatch: py
         found = getattr(config, name)
         return found.get_secret_value() if hasattr(found, "get_secret_value") else found
 
+    value = os.path.expanduser(value) if name == "uri" else value
+
     monkeypatch.setenv("QWEN3_RAG_CONFIG", "qwen3_rag.toml")
     assert shown(load_config()) == value
     monkeypatch.delenv("QWEN3_RAG_CONFIG")

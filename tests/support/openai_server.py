@@ -34,7 +34,9 @@ class ToolCall:
 class Reply:
     """One answer of the model. With `status` other than 200, an error of the API with `text` as its message.
 
-    `cut_after` ends a stream in the middle, after so many pieces, without its last event.
+    `cut_after` ends a stream in the middle, after so many pieces, without its last event. `reasoning` goes out in the
+    field of its own that servers with a reasoning parser send. `body` is sent instead of all that, as `content_type`;
+    of an event stream, its events.
     """
 
     text: str = ""
@@ -42,6 +44,9 @@ class Reply:
     status: int = 200
     delay: float = 0.0
     cut_after: int | None = None
+    reasoning: str = ""
+    body: str | None = None
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(body, {key.lower(): value for key, value in self.headers.items()})
         reply = self.server_state.answer(request)
         time.sleep(reply.delay)
+        if reply.body is not None:
+            return self._send(reply.status, reply.body.encode(), reply.content_type)
         if reply.status != 200:
             return self._json(reply.status, _error(reply.text))
         if request.stream:
@@ -135,9 +142,11 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json(200, _completion(reply, body["model"]))
 
     def _json(self, status: int, value: dict[str, Any]) -> None:
-        raw = json.dumps(value).encode()
+        self._send(status, json.dumps(value).encode(), "application/json")
+
+    def _send(self, status: int, raw: bytes, content_type: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
@@ -177,6 +186,8 @@ def _calls(reply: Reply) -> list[dict[str, Any]]:
 
 def _completion(reply: Reply, model: str) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": reply.text or None}
+    if reply.reasoning:
+        message["reasoning_content"] = reply.reasoning
     if reply.tool_calls:
         message["tool_calls"] = _calls(reply)
     return {
@@ -194,7 +205,12 @@ def _chunks(reply: Reply, model: str) -> Iterator[dict[str, Any]]:
     words = [word + " " for word in reply.text.split(" ")] if reply.text else []
     if words:
         words[-1] = words[-1][:-1]
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": word} for word in words)]
+    thoughts = [{"reasoning_content": reply.reasoning}] if reply.reasoning else []
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "content": ""},
+        *thoughts,
+        *({"content": word} for word in words),
+    ]
     for index, call in enumerate(_calls(reply)):  # the name first, then the arguments in pieces, as the real API
         arguments = call["function"]["arguments"]
         named = {**call, "function": {"name": call["function"]["name"], "arguments": ""}}

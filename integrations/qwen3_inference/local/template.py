@@ -63,17 +63,30 @@ def _template(folder: Path) -> str | None:
 
 def _render(template: str, with_task: bool) -> str | None:
     """The prompt for a pair, with contents as texts or as lists of parts; None where the template has no pairs."""
-    from transformers.utils.chat_template_utils import render_jinja_template
-
     texts = {"system": _TASK} if with_task else {}
     texts |= {"query": _QUERY, "document": _DOCUMENT}
     flat: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in texts.items()]
     parts = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in texts.items()]
     for messages in (flat, parts):
         try:
-            rendered = render_jinja_template([messages], chat_template=template)[0][0]
+            rendered = _with_messages(template, messages)
         except Exception:  # noqa: S112  a template may fail on roles and contents that it does not know
             continue
         if _QUERY in rendered and _DOCUMENT in rendered and "'text'" not in rendered:
-            return str(rendered)
+            return rendered
     return None
+
+
+def _with_messages(template: str, messages: list[dict[str, Any]]) -> str:
+    """As transformers renders it, whose import takes a second; it is asked only for what is a dialect of its own."""
+    from jinja2.exceptions import TemplateSyntaxError
+    from jinja2.ext import loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    plain = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    try:
+        return plain.from_string(template).render(messages=messages)
+    except TemplateSyntaxError:
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        return str(render_jinja_template([messages], chat_template=template)[0][0])

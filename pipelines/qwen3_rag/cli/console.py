@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from qwen3_rag.ingestion.report import IngestReport, OnProgress
     from qwen3_rag.query.results import Row, SearchResult
 
-out = Console(highlight=False, soft_wrap=False)
+
+class _Stdout(Console):
+    def on_broken_pipe(self) -> None:
+        """The reader has seen enough, as `head` does: the end, and no error."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
+
+
+out = _Stdout(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 SNIPPET = 300
 
@@ -34,9 +42,13 @@ def quiet_libraries() -> None:
 
 
 def print_json(value: Any) -> None:
-    """One object, one line, at once."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    """One object, one line, at once. Escaped where stdout is not Unicode, so that it is JSON in any encoding."""
+    is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    try:
+        sys.stdout.write(json.dumps(value, ensure_ascii=not is_unicode) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        out.on_broken_pipe()
 
 
 def print_piece(text: str) -> None:

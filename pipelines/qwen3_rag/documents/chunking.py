@@ -1,52 +1,37 @@
 """Documents to passages: Markdown at its headings, everything within a size that models and Milvus accept.
 
-`PassageParser` is a LlamaIndex node parser around `SentenceSplitter`. Its own part is to keep sections and code blocks
-whole, to repeat the heading over the pieces of a long section, and to give every passage an id made from its content.
+`PassageParser` is a LlamaIndex node parser. It keeps sections, code and tables whole where they fit, repeats the
+heading over the pieces of a long section, and gives every passage an id made from its content. Its time is linear in
+the size of a document, and no text is lost.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count, groupby
 from typing import Any
 
-from llama_index.core.bridge.pydantic import Field, PrivateAttr
-from llama_index.core.node_parser import NodeParser, SentenceSplitter
-from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, TextNode
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.node_parser import NodeParser
+from llama_index.core.schema import BaseNode, Document, MetadataMode, NodeRelationship, TextNode
 
+from qwen3_rag.documents.blocks import MAX_BYTES, fits, split_code, split_table, within_bytes
 from qwen3_rag.documents.formats import cut_of
-from qwen3_rag.documents.markdown import Section, sections
+from qwen3_rag.documents.markdown import Block, Section, sections
+from qwen3_rag.documents.metadata import check_text, storable
 from qwen3_rag.documents.readers import LLM_METADATA, MAX_METADATA
-from qwen3_rag.scripts import UNSPACED
+from qwen3_rag.documents.rst import rst_sections
+from qwen3_rag.documents.sentences import count_tokens, sentences, split_text, token_count
+from qwen3_rag.errors import ConfigError
 
-MAX_BYTES = 60_000
-"""Below Milvus' 65,535 bytes for one text, with room for a repeated heading."""
+__all__ = ["MAX_BYTES", "PassageParser", "count_tokens", "sentences"]
+
 MAX_HEADING_BYTES = 1_000
+MAX_SHOWN = 150
+"""Letters of a heading that its children's header path, of MAX_METADATA for all levels together, shows in full."""
 WHOLE_TOKENS = 8_192
-LONG_WORD = 400
-
-_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]{{1,4}}|[^\w\s]")
-_LONG = re.compile(rf"\S{{{LONG_WORD}}}")
-_SENTENCE = re.compile(r".+?(?:[.!?…]+[\"')\]»”]*(?=\s)|[。！？]+[」』）]*|\n+|\Z)\s*", re.DOTALL)
-
-
-def count_tokens(text: str) -> list[str]:
-    """Rough tokens, the same for every model: up to 4 letters of a spaced script, one character of an unspaced one.
-
-    The models' own tokenizers would tie passage borders, and with them node ids, to the model in use.
-
-    >>> count_tokens("Milvus 数据库")
-    ['Milv', 'us', '数', '据', '库']
-    """
-    return _TOKEN.findall(text)
-
-
-def sentences(text: str) -> list[str]:
-    """Sentences by Western and CJK punctuation; joined they are the text again. Endless words (base64) are cut too."""
-    found = _SENTENCE.findall(text)
-    return [s[i : i + LONG_WORD] for s in found for i in range(0, len(s), LONG_WORD if _LONG.search(s) else len(s))]
 
 
 class PassageParser(NodeParser):
@@ -61,104 +46,123 @@ class PassageParser(NodeParser):
     chunk_size: int = Field(default=512, description="Largest passage in rough tokens (see count_tokens).")
     chunk_overlap: int = Field(default=48, description="Rough tokens shared by two pieces of one long text.")
     include_prev_next_rel: bool = Field(default=False, description="Off: neighbours change when a passage does.")
-    _splitters: dict[int, SentenceSplitter] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def class_name(cls) -> str:
         return "PassageParser"
 
     def _parse_nodes(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> list[BaseNode]:
-        return [passage for node in nodes for passage in self._passages(node)]
+        # Documents that follow each other under one id are the pages of one.
+        pages = groupby(nodes, key=lambda node: node.node_id)
+        return [passage for _, document in pages for passage in self._passages(document)]
 
-    def _passages(self, document: BaseNode) -> Iterator[TextNode]:
-        """The document's passages, in order. Equal texts are told apart by their count, not by their place, so that a
-        paragraph put in front leaves the ids (and the vectors) of all others as they are."""
+    def _postprocess_parsed_nodes(self, nodes: list[BaseNode], parent_doc_map: dict[str, Document]) -> list[BaseNode]:
+        """Without core's search for each passage's place in its document: it takes time in the square of the size."""
+        return super()._postprocess_parsed_nodes(nodes, {})
+
+    def _passages(self, pages: Iterable[BaseNode]) -> Iterator[TextNode]:
+        """A document's passages, in order. Ids are made of source, text and header path; equal ones are told apart by
+        their count, not by their place, so that a paragraph put in front leaves the ids (and the vectors) of all others
+        as they are."""
         seen: dict[str, int] = {}
-        for position, (text, extra) in enumerate(self._pieces(document)):
-            metadata = {**document.metadata, **extra, "position": position}
-            key = json.dumps([text, extra.get("header_path")], ensure_ascii=False)
-            seen[key] = seen.get(key, 0) + 1
-            identity = f"{document.node_id}\0{seen[key]}\0{key}"
-            yield TextNode(
-                id_=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32],
-                text=text,
-                metadata=metadata,
-                excluded_embed_metadata_keys=list(metadata),
-                excluded_llm_metadata_keys=[name for name in metadata if name not in LLM_METADATA],
-                relationships={NodeRelationship.SOURCE: document.as_related_node_info()},
-            )
+        position = count()
+        for page in pages:
+            whole, given = _checked_text(page), storable(page.metadata, page.node_id)
+            # Made once: it hashes the whole document.
+            source = page.source_node or page.as_related_node_info()
+            source = source.model_copy(update={"metadata": given})
+            for text, extra in self._pieces(page, whole):
+                if not text.strip():
+                    continue
+                metadata = {"position": next(position), **given, **extra}
+                key = json.dumps([text, extra.get("header_path")], ensure_ascii=False)
+                seen[key] = seen.get(key, 0) + 1
+                identity = f"{page.node_id}\0{seen[key]}\0{key}"
+                yield TextNode(
+                    id_=hashlib.sha256(identity.encode()).hexdigest()[:32],
+                    text=text,
+                    metadata=metadata,
+                    excluded_embed_metadata_keys=list(metadata),
+                    excluded_llm_metadata_keys=[name for name in metadata if name not in LLM_METADATA],
+                    relationships={NodeRelationship.SOURCE: source},
+                )
 
-    def _pieces(self, document: BaseNode) -> Iterator[tuple[str, dict[str, str]]]:
-        text = document.get_content(metadata_mode=MetadataMode.NONE)
+    def _pieces(self, document: BaseNode, text: str) -> Iterator[tuple[str, dict[str, str]]]:
         cut = cut_of(document.metadata.get("format"))
-        if cut != "headings":
+        if cut == "headings":
+            found = sections(text, mdx=str(document.metadata.get("source", "")).lower().endswith(".mdx"))
+        elif cut == "rst":
+            found = rst_sections(text)
+        else:
             # Of a document that is a passage already, only what no model reads in one go is cut.
             yield from ((piece, {}) for piece in self._fit(text, WHOLE_TOKENS if cut == "whole" else self.chunk_size))
             return
-        found = list(sections(text))
-        # A heading with nothing under it says nothing that its children's header path does not say.
-        for section in [s for s in found if s.has_body] or found:
+        for section in _telling(list(found)):
             path = " > ".join(section.path)[:MAX_METADATA]
             for piece in self._section_pieces(section):
                 yield piece, {"header_path": path}
 
     def _section_pieces(self, section: Section) -> Iterator[str]:
         """The section as one piece, or as pieces of whole blocks, each under the heading."""
-        if _fits(section.text, self.chunk_size):
-            yield section.text
+        if not section.text or fits(section.text, self.chunk_size):
+            yield from filter(None, [section.text])
             return
-        heading = section.heading.strip().encode()[:MAX_HEADING_BYTES].decode(errors="ignore")
-        room = max(self.chunk_size - len(count_tokens(heading)), self.chunk_size // 2)
-        parts = (part for text, is_code in section.blocks for part in self._block_parts(text, is_code, room))
-        for piece in _pack(parts, room):
+        full = section.heading.strip()
+        heading = full.encode()[:MAX_HEADING_BYTES].decode(errors="ignore")
+        room = max(self.chunk_size - token_count(heading), self.chunk_size // 2)
+        blocks = section.blocks if heading == full else [Block(full, "prose"), *section.blocks]
+        for piece in _pack(chain.from_iterable(self._block_parts(block, room) for block in blocks), room):
             yield f"{heading}\n{piece}".strip()
 
-    def _block_parts(self, text: str, is_code: bool, room: int) -> Iterator[str]:
-        """A code block stays whole up to Milvus' limit; prose over `room` is cut at sentences."""
-        block = text.strip("\n")
-        yield from _within_bytes([block]) if is_code else self._fit(block, room)
+    def _block_parts(self, block: Block, room: int) -> Iterable[str]:
+        """The block, or what it is cut to: code at line ends, a table between rows, prose over `room` at sentences."""
+        text = block.text.strip("\n")
+        if block.kind == "prose":
+            return self._fit(text, room)
+        split = split_code if block.kind == "code" else split_table
+        return chain.from_iterable(map(within_bytes, split(text, room)))
 
     def _fit(self, text: str, limit: int) -> Iterator[str]:
-        yield from [text] if _fits(text, limit) else _within_bytes(self._splitter(limit).split_text(text))
-
-    def _splitter(self, limit: int) -> SentenceSplitter:
-        if limit not in self._splitters:
-            self._splitters[limit] = SentenceSplitter(
-                chunk_size=limit,
-                chunk_overlap=min(self.chunk_overlap, limit - 1),
-                tokenizer=count_tokens,
-                chunking_tokenizer_fn=sentences,
-            )
-        return self._splitters[limit]
+        if fits(text, limit):
+            yield text
+        else:
+            overlap = min(self.chunk_overlap, limit - 1)
+            yield from chain.from_iterable(map(within_bytes, split_text(text, limit, overlap)))
 
 
-def _fits(text: str, limit: int) -> bool:
-    return len(text.encode()) <= MAX_BYTES and len(count_tokens(text)) <= limit
+def _checked_text(document: BaseNode) -> str:
+    try:
+        return check_text(document.get_content(metadata_mode=MetadataMode.NONE))
+    except ValueError as error:
+        raise ConfigError(f"document {document.node_id!r}: its text {error}") from None
+
+
+def _telling(found: list[Section]) -> list[Section]:
+    """Without the headings that have nothing under them but smaller headings: those show them in their header path.
+    A document of headings alone keeps them all."""
+    if not any(section.has_body for section in found):
+        return found
+    below = [*(len(section.path) for section in found[1:]), 0]
+    return [
+        section
+        for section, next_depth in zip(found, below, strict=True)
+        if section.has_body or next_depth <= len(section.path) or len(section.heading) > MAX_SHOWN
+    ]
 
 
 def _pack(parts: Iterable[str], limit: int) -> Iterator[str]:
     """Join neighbouring parts while they fit."""
-    piece, tokens = "", 0
+    piece: list[str] = []
+    tokens = size = 0
     for part in parts:
         if not part.strip():
             continue
-        more = len(count_tokens(part))
-        if piece and (tokens + more > limit or len(piece.encode()) + len(part.encode()) + 2 > MAX_BYTES):
-            yield piece
-            piece, tokens = "", 0
-        piece = f"{piece}\n\n{part}" if piece else part
+        more, weight = token_count(part), len(part.encode()) + 2
+        if piece and (tokens + more > limit or size + weight > MAX_BYTES):
+            yield "\n\n".join(piece)
+            piece, tokens, size = [], 0, 0
+        piece.append(part)
         tokens += more
+        size += weight
     if piece:
-        yield piece
-
-
-def _within_bytes(parts: Sequence[str]) -> Iterator[str]:
-    """Cut what is over MAX_BYTES, never inside a character."""
-    for part in parts:
-        raw = part.encode()
-        while len(raw) > MAX_BYTES:
-            head = raw[:MAX_BYTES].decode(errors="ignore")
-            yield head
-            raw = raw[len(head.encode()) :]
-        if raw.strip():
-            yield raw.decode()
+        yield "\n\n".join(piece)

@@ -9,9 +9,12 @@ from typing import Literal
 
 from llama_index.core.readers.base import BaseReader
 
+from qwen3_rag.documents import read_code, read_html, read_office
+from qwen3_rag.documents.read_notebook import NotebookReader
+from qwen3_rag.documents.read_pdf import PdfReader
 from qwen3_rag.documents.readers import BeirReader, MarkdownReader, TextReader
 
-Cut = Literal["headings", "sentences", "whole"]
+Cut = Literal["headings", "rst", "sentences", "whole"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Format:
         reader: `lazy_load_data(file, source=, skip=)` yields documents with `format` in their metadata. A document's id
             is `source`, or begins with it where a file holds several; `skip(source, reason)` is told of parts that
             cannot be used.
-        cut: the text is Markdown and is cut at its headings, or is prose and cut at sentences, or is a passage already.
+        cut: the text is Markdown ("headings") or reStructuredText ("rst") and is cut at its headings, or is prose and
+            cut at sentences, or is a passage already.
         names: below a folder only files of these names are taken; empty: all with a suffix.
     """
 
@@ -35,8 +39,15 @@ class Format:
 
 FORMATS: Mapping[str, Format] = {
     "markdown": Format((".md", ".markdown", ".mdx"), MarkdownReader(), cut="headings"),
-    "text": Format((".txt", ".text", ".rst"), TextReader()),
+    "rst": Format((".rst",), TextReader("rst"), cut="rst"),
+    "text": Format((".txt", ".text"), TextReader()),
     "beir": Format((".jsonl",), BeirReader(), cut="whole", names=("corpus.jsonl",)),
+    # These readers make Markdown: their documents' format is "markdown".
+    "pdf": Format((".pdf",), PdfReader()),
+    "office": Format(read_office.SUFFIXES, read_office.OfficeReader()),
+    "html": Format(read_html.SUFFIXES, read_html.HtmlReader()),
+    "notebook": Format((".ipynb",), NotebookReader()),
+    "code": Format(tuple(read_code.LANGUAGES), read_code.CodeReader()),
 }
 """Formats by the name that stands in a document's metadata as `format`."""
 

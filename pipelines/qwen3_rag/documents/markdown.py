@@ -9,64 +9,77 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from typing import Literal, NamedTuple
 
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+from qwen3_rag.documents.markdown_rules import parser
+
+MAX_TITLE = 1_000
+
+Kind = Literal["prose", "code", "table"]
+_KINDS: dict[str, Kind] = {"fence": "code", "code_block": "code", "table": "table"}
+_ANCHOR = r"""<a\s+(?:id|name)\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[\w.:-]+)\s*(?:/>|>\s*</a\s*>)"""
+# Only where no code span can be open: at the start of a line, after list, quote and heading marks.
+_ANCHOR_FIRST = re.compile(rf"^((?:[ \t]|[-+*>#](?=[ \t]))*){_ANCHOR}[ \t]*", re.MULTILINE)
+_HEADING_ID = re.compile(r"[ \t]*(?:\{#[\w.:-]+\}|\{/\*[ \t]*#[\w.:-]+[ \t]*\*/\})[ \t]*$", re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """Lines as they stand in the file, and what they are."""
+
+    text: str
+    kind: Kind
 
 
 @dataclass
 class Section:
-    """A heading with what follows it up to the next heading. `blocks` are (text, is_code), the heading excluded."""
+    """A heading with what follows it up to the next heading. `blocks` are in order, the heading excluded."""
 
     heading: str
     path: tuple[str, ...]
-    blocks: list[tuple[str, bool]] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
 
     @property
     def text(self) -> str:
-        """The section's lines as they stand in the file."""
-        return "".join([self.heading, *(text for text, _ in self.blocks)]).strip()
+        """The section's lines."""
+        return "".join([self.heading, *(block.text for block in self.blocks)]).strip()
 
     @property
     def has_body(self) -> bool:
         """Whether anything but the heading and comments is in it."""
-        return bool(_COMMENT.sub("", "".join(text for text, _ in self.blocks)).strip())
+        return bool(_without_comments("".join(block.text for block in self.blocks)).strip())
 
 
-@cache
-def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark").disable("inline")
-
-
-def sections(text: str) -> Iterator[Section]:
+def sections(text: str, mdx: bool = False) -> Iterator[Section]:
     """The sections of a Markdown text, in order; text before the first heading is a section without one.
 
-    >>> [(s.path, s.text) for s in sections("# Tea\\nDrink.\\n## Green\\nSteep.")]
+    Anchors (`{#id}` after a heading, an empty `<a id>`) and the statements of MDX are left out: they are for machines.
+
+    >>> [(s.path, s.text) for s in sections("# Tea\\nDrink.\\n## Green {#g}\\nSteep.")]
     [(('Tea',), '# Tea\\nDrink.'), (('Tea', 'Green'), '## Green\\nSteep.')]
     """
     lines = [line + "\n" for line in text.split("\n")]  # splitlines() knows line ends that CommonMark does not
-    tokens = _parser().parse(text)
+    tokens = parser(mdx).parse(text)
     blocks = list(_blocks(tokens))
     starts = [start for _, start in blocks] + [len(lines)]
     above: list[tuple[int, str]] = []
     current = Section("", ())
     if starts[0] > 0:  # lines without tokens of their own, such as link definitions
-        current.blocks.append(("".join(lines[: starts[0]]), False))
+        current.blocks.append(Block("".join(lines[: starts[0]]), "prose"))
     for (index, start), end in zip(blocks, starts[1:], strict=True):
         token = tokens[index]
         if token.type != "heading_open":
-            current.blocks.append(("".join(lines[start:end]), token.type in ("fence", "code_block")))
+            current.blocks.extend(_parts(tokens, index, start, end, lines))
             continue
         if current.heading or current.blocks:
             yield current
-        level, title = int(token.tag[1:]), " ".join(tokens[index + 1].content.split())
-        above = [(other, name) for other, name in above if other < level] + [(level, title)]
+        level, title = int(token.tag[1:]), _clean_heading(tokens[index + 1].content)
+        above = [(other, name) for other, name in above if other < level]
+        above.append((level, " ".join(title.split())[:MAX_TITLE]))
         own_end = token.map[1] if token.map else end
-        current = Section("".join(lines[start:own_end]), tuple(name for _, name in above if name))
-        current.blocks.append(("".join(lines[own_end:end]), False))
+        current = Section(_clean_heading("".join(lines[start:own_end])), tuple(name for _, name in above if name))
+        current.blocks.append(_block(lines[own_end:end], "prose"))
     yield current
 
 
@@ -91,3 +104,55 @@ def _blocks(tokens: list[Token]) -> Iterator[tuple[int, int]]:
 def _closing(tokens: list[Token], index: int) -> int:
     level = tokens[index].level
     return next(i for i in range(index + 1, len(tokens)) if tokens[i].level == level and tokens[i].nesting == -1)
+
+
+def _parts(tokens: list[Token], index: int, start: int, end: int, lines: list[str]) -> Iterator[Block]:
+    """The lines of one block: code and tables, also inside a list or a quote, apart from the prose around them."""
+    last = _closing(tokens, index) if tokens[index].nesting == 1 else index
+    at = start
+    for token in tokens[index : last + 1]:
+        if not token.map or token.nesting == -1:
+            continue
+        kind = _kind(token)
+        if kind != "prose" or token.type == "statement":
+            yield from _unless_blank(lines[at : token.map[0]])
+            at = token.map[1]
+            if kind != "prose":
+                while at < end and not lines[at].strip():  # blank lines behind belong to it
+                    at += 1
+                yield _block(lines[token.map[0] : at], kind)
+    yield from _unless_blank(lines[at:end])
+
+
+def _kind(token: Token) -> Kind:
+    if token.type == "html_block" and token.content.lstrip()[:4].lower() == "<pre":
+        return "code"
+    return _KINDS.get(token.type, "prose")
+
+
+def _unless_blank(lines: list[str]) -> Iterator[Block]:
+    block = _block(lines, "prose")
+    if block.text.strip():
+        yield block
+
+
+def _block(lines: list[str], kind: Kind) -> Block:
+    text = "".join(lines)
+    return Block(_ANCHOR_FIRST.sub(r"\1", text) if kind == "prose" and "<a" in text else text, kind)
+
+
+def _clean_heading(text: str) -> str:
+    if "{" in text:
+        text = _HEADING_ID.sub("", text)
+    if "<a" in text:
+        text = re.sub(_ANCHOR, "", text) if "`" not in text else _ANCHOR_FIRST.sub(r"\1", text)
+    return text
+
+
+def _without_comments(text: str) -> str:
+    """The text without `<!-- -->`; an unclosed comment is text."""
+    kept, at = [], 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start)) >= 0:
+        kept.append(text[at:start])
+        at = end + len("-->")
+    return "".join([*kept, text[at:]])

@@ -7,7 +7,6 @@ A document's id is its source, so that its passages can be found and replaced. T
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,37 +14,28 @@ from typing import Any
 from llama_index.core.readers.base import BaseReader
 from llama_index.core.schema import Document
 
+from qwen3_rag.documents.decoding import UnreadableError as UnreadableError
+from qwen3_rag.documents.decoding import decode
+from qwen3_rag.documents.front_matter import split_front_matter
 from qwen3_rag.documents.sources import Skip, source_name
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
-_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 # What a reader shows to the embedding model is the text alone; the language model also sees these.
 LLM_METADATA = ("source", "title", "header_path")
 MAX_METADATA = 1_000
 """Letters of one metadata value: Milvus holds all of a row's metadata, twice, in 65,536 bytes."""
 
 
-class UnreadableError(ValueError):
-    """The file's content is not what its kind needs; the message is the reason."""
-
-
 def read_text(path: Path) -> str:
     """The file as text, line ends made `\\n`.
 
     Raises:
-        UnreadableError: binary, not UTF-8, or empty.
+        UnreadableError: binary, in no Unicode encoding, or empty.
         OSError: not readable.
     """
-    raw = path.read_bytes()
-    if b"\0" in raw:
-        raise UnreadableError("binary file (it contains NUL bytes)")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableError(f"not UTF-8 (byte {error.start}); convert it to UTF-8") from None
+    text = decode(path.read_bytes())
     if not text.strip():
         raise UnreadableError("empty")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
 
 
 def make_document(text: str, source: str, kind: str, **metadata: Any) -> Document:
@@ -64,22 +54,21 @@ class MarkdownReader(BaseReader):
     """One document a file. Front matter is taken off, its title kept as metadata."""
 
     def lazy_load_data(self, file: Path, source: str | None = None, **_: Any) -> Iterator[Document]:
-        text = read_text(Path(file))
-        metadata: dict[str, str] = {}
-        if front := _FRONT_MATTER.match(text):
-            text = text[front.end() :]
-            if title := _TITLE.search(front[1]):
-                metadata["title"] = title[1].strip("\"'")[:MAX_METADATA]
+        title, text = split_front_matter(read_text(Path(file)))
+        metadata = {"title": title[:MAX_METADATA]} if title else {}
         if not text.strip():
             raise UnreadableError("empty")
         yield make_document(text, source or source_name(Path(file)), "markdown", **metadata)
 
 
 class TextReader(BaseReader):
-    """One document a file, as it is."""
+    """One document a file, as it is. `kind` is its format."""
+
+    def __init__(self, kind: str = "text") -> None:
+        self._kind = kind
 
     def lazy_load_data(self, file: Path, source: str | None = None, **_: Any) -> Iterator[Document]:
-        yield make_document(read_text(Path(file)), source or source_name(Path(file)), "text")
+        yield make_document(read_text(Path(file)), source or source_name(Path(file)), self._kind)
 
 
 class BeirReader(BaseReader):

@@ -34,3 +34,8 @@ def source_name(path: Path) -> str:
         return absolute.relative_to(Path.cwd()).as_posix()
     except ValueError:
         return absolute.as_posix()
+
+
+def shown_name(source: str) -> str:
+    """The name of a file as it can be printed and sent: bytes that are not UTF-8 as `\\xe9`."""
+    return os.fsencode(source).decode("utf-8", "backslashreplace")

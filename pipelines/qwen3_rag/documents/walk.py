@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen3_rag.documents.formats import format_of
-from qwen3_rag.documents.sources import Name, Skip, SourceFile
+from qwen3_rag.documents.sources import Name, Skip, SourceFile, shown_name, source_name
 from qwen3_rag.errors import ConfigError
 
 _Key = tuple[int, int]
@@ -20,12 +20,12 @@ def check_paths(paths: Sequence[str | Path]) -> None:
     if not paths:
         raise ConfigError("no paths given; name files or folders to ingest")
     for path in paths:
-        if not os.path.lexists(path):
-            raise ConfigError(f"{str(path)!r} does not exist; check the path")
+        if not os.path.lexists(os.path.expanduser(path)):
+            raise ConfigError(f"{shown_name(str(path))!r} does not exist; check the path")
 
 
 def find_files(
-    paths: Sequence[str | Path], name: Name, skip: Skip, *, follow_links: bool = False
+    paths: Sequence[str | Path], skip: Skip, *, name: Name = source_name, follow_links: bool = False
 ) -> Iterator[SourceFile]:
     """The files of `paths` in a fixed order, each folder once. Hidden files and folders inside a folder are left out.
 
@@ -35,7 +35,9 @@ def find_files(
     """
     done: set[_Key] = set()
     for given in paths:
-        path = Path(given)
+        path = Path(os.path.expanduser(given))
+        if _has_bad_name(path, name, skip):
+            continue
         if path.is_dir():
             yield from _Walk(None if follow_links else path.resolve(), done, name, skip).files(path, ())
         elif found := _file(path, format_of(path) or "text", name, skip):
@@ -67,7 +69,7 @@ class _Walk:
             return
         self.done.add(key)
         for entry in entries:
-            if not entry.name.startswith("."):
+            if not entry.name.startswith(".") and not _has_bad_name(folder / entry.name, self.name, self.skip):
                 yield from self._entry(entry, folder / entry.name, (*above, key))
 
     def _entry(self, entry: os.DirEntry[str], path: Path, above: tuple[_Key, ...]) -> Iterator[SourceFile]:
@@ -93,6 +95,15 @@ class _Walk:
             return link.resolve(strict=True).is_relative_to(self.root)
         except (FileNotFoundError, RuntimeError):
             return True
+
+
+def _has_bad_name(path: Path, name: Name, skip: Skip) -> bool:
+    """Whether the path's name is not UTF-8, and so cannot be the name of a source; told to `skip` then."""
+    source = name(path)
+    bad = shown_name(source) != source
+    if bad:
+        skip(shown_name(source), "its name is not UTF-8; rename it")
+    return bad
 
 
 def _file(path: Path, kind: str, name: Name, skip: Skip) -> SourceFile | None:

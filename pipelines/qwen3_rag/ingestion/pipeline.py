@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -10,8 +11,8 @@ from llama_index.core.node_parser import NodeParser
 from llama_index.core.schema import Document
 
 from qwen3_rag.documents.chunking import PassageParser
+from qwen3_rag.documents.decoding import UnreadableError
 from qwen3_rag.documents.formats import FORMATS
-from qwen3_rag.documents.readers import UnreadableError
 from qwen3_rag.documents.sources import Skip, SourceFile
 from qwen3_rag.documents.walk import check_paths, find_files
 from qwen3_rag.ingestion.report import IngestReport, OnProgress, Progress
@@ -60,13 +61,13 @@ def ingest(
 
         names = names_of(paths, writer.catalog, name)
         progress = _Meter(paths, names, follow_links, report, on_progress)
-        for file in find_files(paths, names.source, skip, follow_links=follow_links):
+        for file in find_files(paths, skip, name=names.source, follow_links=follow_links):
             progress.begin(file)
             root = names.root(file.path).path
-            for document in _read(file, root, writer, skip):
-                passages = parser.get_nodes_from_documents([document])
-                writer.put(document.node_id, passages, root, _old_names(store, file, document.node_id))
-                progress.advance(document)
+            for source, found in groupby(_read(file, root, writer, skip), key=lambda document: document.node_id):
+                pages = list(found)
+                writer.put(source, parser.get_nodes_from_documents(pages), root, _old_names(store, file, source))
+                progress.advance(pages)
         writer.flush()
         if prune:
             for path in paths:
@@ -131,7 +132,7 @@ class _Meter:
         listener: OnProgress | None,
     ) -> None:
         self._report, self._listener = report, listener
-        found = find_files(paths, names.source, lambda *_: None, follow_links=follow_links) if listener else ()
+        found = find_files(paths, lambda *_: None, name=names.source, follow_links=follow_links) if listener else ()
         self._total = sum(file.size for file in found)
         self._file: SourceFile | None = None
         self._done = self._within = 0
@@ -140,9 +141,10 @@ class _Meter:
         self._done += self._file.size if self._file else 0
         self._file, self._within = file, 0
 
-    def advance(self, document: Document) -> None:
+    def advance(self, pages: Sequence[Document]) -> None:
         if self._listener and self._file:
-            self._within = min(self._within + len(document.text.encode()), self._file.size)
+            size = sum(len(page.text.encode()) for page in pages)
+            self._within = min(self._within + size, self._file.size)
             self._tell(self._done + self._within, self._file.source)
 
     def end(self) -> None:

@@ -34,29 +34,29 @@ class StoreClient(MilvusClient):  # type: ignore[misc]
     def upsert(self, collection_name: str, data: Any, **kwargs: Any) -> Any:
         return self._write(super().upsert, collection_name, data, kwargs)
 
-    def delete(self, collection_name: str, **kwargs: Any) -> Any:
-        return self._loaded(super().delete, collection_name, **kwargs)
+    def delete(self, collection_name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._loaded(super().delete, collection_name, *args, **kwargs)
 
-    def get(self, collection_name: str, ids: Any, **kwargs: Any) -> Any:
-        return self._loaded(super().get, collection_name, ids, **kwargs)
+    def get(self, collection_name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._loaded(super().get, collection_name, *args, **kwargs)
 
-    def query(self, collection_name: str, **kwargs: Any) -> Any:
-        return self._loaded(super().query, collection_name, **kwargs)
+    def query(self, collection_name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._loaded(super().query, collection_name, *args, **kwargs)
 
-    def query_iterator(self, collection_name: str, **kwargs: Any) -> Any:
-        return self._loaded(super().query_iterator, collection_name, **kwargs)
+    def query_iterator(self, collection_name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._loaded(super().query_iterator, collection_name, *args, **kwargs)
 
-    def search(self, collection_name: str, **kwargs: Any) -> Any:
-        return self._loaded(super().search, collection_name, **kwargs)
+    def search(self, collection_name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._loaded(super().search, collection_name, *args, **kwargs)
 
-    def hybrid_search(self, collection_name: str, **kwargs: Any) -> Any:
-        return self._loaded(super().hybrid_search, collection_name, **kwargs)
+    def hybrid_search(self, collection_name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._loaded(super().hybrid_search, collection_name, *args, **kwargs)
 
     def _write(self, call: Callable[..., Any], collection: str, rows: Any, kwargs: dict[str, Any]) -> Any:
         rows = [rows] if isinstance(rows, dict) else rows
         result: Any = None
         for batch in batches(rows):
-            sent = [{**row, FIELD: search_text(str(row["text"]))} for row in batch] if self._has_words else batch
+            sent = [_with_words(row) for row in batch] if self._has_words else batch
             result = call(collection, sent, **_timed(kwargs))
         return result
 
@@ -85,6 +85,11 @@ def batches(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]
         size += more
     if batch:
         yield batch
+
+
+def _with_words(row: dict[str, Any]) -> dict[str, Any]:
+    """A passage with the words of its text; the catalog's records have none."""
+    return {**row, FIELD: search_text(str(row["text"]))} if "text" in row else row
 
 
 def _bytes(row: Mapping[str, Any]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from pymilvus import MilvusClient
 from pymilvus.exceptions import MilvusException
 
+from qwen3_rag.addresses import is_loopback
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError, UnavailableError
 
@@ -21,9 +21,10 @@ CONNECT_SECONDS = 10.0
 def client_options(config: RagConfig) -> dict[str, Any]:
     """Arguments of a `MilvusClient` (and of `MilvusVectorStore`, which hands them on). The token is in clear text."""
     options: dict[str, Any] = {"uri": config.uri, "token": config.token.get_secret_value() if config.token else ""}
-    if config.is_lite or re.match(r"https?://(localhost|127\.|\[::1\])", config.uri):
-        # Milvus Lite's server takes pymilvus' ping every 10 seconds for an attack and closes the connection.
-        options["grpc_options"] = {"grpc.keepalive_time_ms": 300_000}
+    if config.is_lite or is_loopback(config.uri):
+        # Milvus Lite's server takes pymilvus' ping every 10 seconds for an attack and closes the connection. Proxy
+        # variables are for other machines: gRPC obeys them for this one too.
+        options["grpc_options"] = {"grpc.keepalive_time_ms": 300_000, "grpc.enable_http_proxy": 0}
     return options
 
 

@@ -1,0 +1,86 @@
+"""reStructuredText: sections by adornment, code whole, nothing lost."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qwen3_rag.documents.chunking import PassageParser
+from qwen3_rag.documents.readers import make_document
+from qwen3_rag.documents.rst import rst_sections
+
+PAGE = """.. _top:
+
+==========
+User guide
+==========
+
+Intro.
+
+Install
+=======
+
+Run this::
+
+    # not a heading
+    pip install x
+
+    not a heading either
+    --------------------
+
+From source
+-----------
+
+.. code-block:: bash
+   :caption: x
+
+   make
+
+Short
+----
+
+Use
+===
+
+A table:
+
+=====  =====
+a      b
+=====  =====
+1      2
+=====  =====
+
+* item
+* item
+"""
+
+
+def test_headings_are_told_by_their_adornment() -> None:
+    document = make_document(PAGE, "guide.rst", "rst")
+    found = PassageParser().get_nodes_from_documents([document])
+    assert [(node.metadata["header_path"], node.get_content().splitlines()[0]) for node in found] == [
+        ("User guide", "=========="),
+        ("User guide > Install", "Install"),
+        ("User guide > Install > From source", "From source"),
+        ("User guide > Install > Short", "Short"),
+        ("User guide > Use", "Use"),
+    ]
+    assert "Intro." in found[0].get_content()
+    assert "=====  =====\n1      2" in found[-1].get_content()
+
+
+def test_code_over_the_size_is_whole() -> None:
+    code = "\n".join(f"   value = compute({number})" for number in range(40))
+    text = f"Top\n===\n\n{'Prose here. ' * 100}\n\n.. code-block:: python\n\n{code}\n\n{'More prose. ' * 100}\n"
+    found = PassageParser(chunk_size=64).get_nodes_from_documents([make_document(text, "a.rst", "rst")])
+    assert sum(node.get_content().count("compute(") == 40 for node in found) == 1
+    assert all(node.get_content().startswith("Top\n===\n") for node in found)
+
+
+@given(
+    st.lists(st.sampled_from(["Title", "====", "---", "", "  code", "text::", ".. code::", "*", "a -- b"]), max_size=40)
+)
+@settings(max_examples=300, deadline=None)
+def test_sections_lose_no_line(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    found = "".join("".join([s.heading, *(block.text for block in s.blocks)]) for s in rst_sections(text))
+    assert found.split() == text.split()
