@@ -41,7 +41,7 @@ class Ingests(RuleBasedStateMachine):
             place.mkdir(parents=True)
         self.files: dict[str, dict[str, list[str]]] = {"alpha": {}, "beta": {}}
         self.expected: dict[str, list[str]] = {}
-        self.is_exact = True
+        self.homes: dict[str, str] = {}
         self.moves = 0
         self.moved: set[str] = set()
 
@@ -78,15 +78,18 @@ class Ingests(RuleBasedStateMachine):
         self._ingest(root, prune)
         self._expect(root, prune)
 
-    @rule(root=ROOTS, prune=st.booleans(), write=st.integers(0, 12), after=st.booleans())
-    def take_in_killed(self, root: str, prune: bool, write: int, after: bool) -> None:
-        """Killed at one of its writes, then run again to its end."""
+    @rule(root=ROOTS, write=st.integers(0, 12), after=st.booleans(), name=NAMES, texts=st.none() | TEXTS)
+    def take_in_killed(self, root: str, write: int, after: bool, name: str, texts: list[str] | None) -> None:
+        """Killed at one of its writes; a file changes or goes; then run again to its end."""
         try:
             with injected(Faults(write, after)):
-                self._ingest(root, prune)
+                self._ingest(root, prune=True)
         except Killed:
-            self._ingest(root, prune)
-        self._expect(root, prune)
+            self.remove(root, name)
+            if texts:
+                self.write(root, name, texts)
+            self._ingest(root, prune=True)
+        self._expect(root, prune=True)
 
     @rule(number=st.integers(0, 2), text=st.sampled_from(["x", "y", ""]))
     def put_document(self, number: int, text: str) -> None:
@@ -107,6 +110,8 @@ class Ingests(RuleBasedStateMachine):
         found: dict[str, list[Any]] = {}
         for row in sorted(rows, key=lambda row: row["position"]):
             found.setdefault(row["doc_id"], []).append(row["text"])
+            assert row["position"] == len(found[row["doc_id"]]) - 1
+            assert row.get("root") == self.homes.get(row["doc_id"])
         assert found == self.expected
         assert dict(self.store.count_sources()) == {source: len(texts) for source, texts in self.expected.items()}
 
@@ -127,6 +132,7 @@ class Ingests(RuleBasedStateMachine):
             else:
                 passages = ["".join(f"# {text}\n\n{text} of {name}\n\n" for text in texts)]
             self.expected[f"{root}/{name}"] = passages
+            self.homes[f"{root}/{name}"] = str(self.places[root])
 
 
 Ingests.TestCase.settings = settings(
