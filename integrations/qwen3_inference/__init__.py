@@ -1,7 +1,14 @@
 """Inference of Qwen3-Embedding and Qwen3-Reranker; knows nothing of LlamaIndex. Importing it imports no torch."""
 
 from qwen3_inference.engines import EmbeddingEngine, Progress, RerankEngine
-from qwen3_inference.errors import CheckpointError, EngineNotPicklableError, HubUnavailableError, NumericalError
+from qwen3_inference.errors import (
+    CheckpointError,
+    EngineNotPicklableError,
+    EngineResponseError,
+    EngineUnavailableError,
+    HubUnavailableError,
+    NumericalError,
+)
 from qwen3_inference.instructions import use_instruction
 from qwen3_inference.local.embedding import TorchEmbeddingEngine
 from qwen3_inference.local.rerank import TorchRerankEngine
@@ -13,6 +20,8 @@ __all__ = [
     "CheckpointError",
     "EmbeddingEngine",
     "EngineNotPicklableError",
+    "EngineResponseError",
+    "EngineUnavailableError",
     "HubUnavailableError",
     "LocalSettings",
     "NumericalError",

@@ -20,5 +20,17 @@ class NumericalError(ArithmeticError):
         return type(self), (str(self), self.indices)
 
 
+class EngineUnavailableError(OSError):
+    """A model server cannot be reached, does not answer in time, or answers that it cannot work now."""
+
+
+class EngineResponseError(RuntimeError):
+    """A model server's answer that cannot be right: wrong count or width, null, no JSON. The message names it."""
+
+
+class NonFiniteResponseError(NumericalError, EngineResponseError):
+    """A model server answered NaN or infinity. `indices` names the offending inputs, in the caller's order."""
+
+
 class EngineNotPicklableError(TypeError):
     """An adapter built around a ready engine was pickled, and that engine cannot be."""

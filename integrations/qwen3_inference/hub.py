@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from qwen3_inference.errors import CheckpointError, HubUnavailableError
@@ -10,6 +10,8 @@ from qwen3_inference.errors import CheckpointError, HubUnavailableError
 TINY = "tiny"
 # Weights are read from safetensors only: pickled weights can run code when they are loaded.
 _WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
+# What describes a model without being it: tokenizer, prompts, sizes.
+_SMALL_FILES = ["*.json", "*.jinja"]
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+|[A-Za-z0-9][\w.-]*")
 # What people call folders of models, and nobody's account on the hub.
 _USUAL_FOLDERS = {"model", "models", "checkpoint", "checkpoints", "weights", "output", "outputs", "runs", "data", "tmp"}
@@ -56,6 +58,16 @@ def find_folder(name: str, kind: str, *, revision: str | None = None, cache_fold
     )
 
 
+def find_description(name: str, kind: str, *, cache_folder: str | None = None) -> Path:
+    """A folder with the model's tokenizer and settings; of a hub name no weights are downloaded.
+
+    Raises:
+        CheckpointError: no such folder, or the hub has no such model.
+        HubUnavailableError: the hub cannot be reached, and the model is in no cache.
+    """
+    return local_folder(name, kind) or download(name, None, cache_folder, files=_SMALL_FILES)
+
+
 def has_weights(folder: Path) -> bool:
     """Whether a folder has weights or an adapter in safetensors, of which there may be too few."""
     return any(folder.glob("*.safetensors"))
@@ -94,7 +106,9 @@ def _cached_elsewhere(name: str, revision: str | None, cache_folder: str | None)
     return None
 
 
-def download(name: str, revision: str | None, cache_folder: str | None) -> Path:
+def download(
+    name: str, revision: str | None, cache_folder: str | None, *, files: Sequence[str] = _WANTED_FILES
+) -> Path:
     """The model's snapshot in the hub's cache, brought up to date where the hub can be reached."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -109,7 +123,7 @@ def download(name: str, revision: str | None, cache_folder: str | None) -> Path:
 
     at = f" at revision {revision!r}" if revision else ""
     try:
-        return Path(snapshot_download(name, revision=revision, cache_dir=cache_folder, allow_patterns=_WANTED_FILES))
+        return Path(snapshot_download(name, revision=revision, cache_dir=cache_folder, allow_patterns=list(files)))
     except HFValidationError as error:
         raise CheckpointError(f"{name!r} is not a valid hub name: {error}") from error
     except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:

@@ -49,6 +49,7 @@ class PromptTokenizer:
         settings = json.loads(text)
         added = settings["added_tokens"]
         controls = [token["content"] for token in added if _is_control(token)]
+        self._controls = controls
         # The last control token in a text, with everything before it.
         self._controlled = re.compile(f".*(?:{'|'.join(map(re.escape, controls))})", re.DOTALL) if controls else None
         settings["added_tokens"] = [token for token in added if not _is_control(token)]
@@ -76,6 +77,25 @@ class PromptTokenizer:
         if not moved:
             return [head + list(encoding.ids) for encoding in found]
         return [head + [moved.get(token, token) for token in encoding.ids] for encoding in found]
+
+    def beginning(self, text: str, count: int, before: str = "") -> str:
+        """What is left of a user text where it may take `count` ids with the prompt `before` it.
+
+        For servers that take texts alone: their ids at the cut may differ from the first `count` ids of the whole.
+        """
+        trusted, open_end = self._split(before)
+        room = count - (len(self.encode_template(trusted)) if trusted else 0)
+        found = self._plain.encode(open_end + text)
+        if len(found.ids) <= room:
+            return text
+        end = max(0, found.offsets[room - 1][1] - len(open_end)) if room > 0 else 0
+        while end and len(self.encode([text[:end]], before)[0]) > count:  # a part of a word may take more ids
+            end -= 1
+        return text[:end]
+
+    def control_tokens(self) -> list[str]:
+        """The tokens that are split where user text has them."""
+        return self._controls
 
     def _split(self, prompt: str) -> tuple[str, str]:
         """Up to the last control token, where a tokenizer always splits; and the rest, which may join the text."""

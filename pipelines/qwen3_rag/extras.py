@@ -17,11 +17,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "llama_index.vector_stores.milvus",
         "llama_index.llms.openai",
         "openai",
-        "httpx",
         "markdown_it",
         "ir_measures",
         "yaml",
-        "tenacity",
     ),
     "mcp": ("mcp", "mcp_types"),
 }

@@ -34,8 +34,8 @@ class Without(MetaPathFinder):
 
 sys.meta_path[:] = [Without()]
 '''
-ALSO_PLAIN = ("httpx", "yaml", "tenacity")
-"""These come with the model hub's client and with core as well."""
+ALSO_PLAIN = ("yaml",)
+"""It comes with the model hub's client as well."""
 PAIR_ALONE = tuple(module for modules in EXTRAS.values() for module in modules if module not in ALSO_PLAIN)
 
 

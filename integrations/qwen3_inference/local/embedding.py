@@ -10,11 +10,11 @@ from qwen3_inference.engines import Progress, Vectors
 from qwen3_inference.local.batching import run_distinct
 from qwen3_inference.local.checkpoint import Checkpoint, check_dimensions
 from qwen3_inference.local.coalescing import Coalescer
-from qwen3_inference.local.engine import TorchEngine, cut_documents, raise_for_non_finite
-from qwen3_inference.local.passages import warn_of_lost_texts
+from qwen3_inference.local.engine import TorchEngine, raise_for_non_finite
 from qwen3_inference.local.settings import LocalSettings
-from qwen3_inference.prompts import DEFAULT_INSTRUCTION, check_instruction, query_text
-from qwen3_inference.tokenization import PromptTokenizer, check_texts
+from qwen3_inference.prompts import check_instruction
+from qwen3_inference.sequences import PromptedIds, encode_documents, encode_queries
+from qwen3_inference.tokenization import PromptTokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -103,58 +103,28 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         self, queries: Sequence[str], instruction: str | None, dimensions: int | None, progress: Progress | None
     ) -> Vectors:
         check_instruction(instruction)
-        check_texts(queries, "query")
         tokenizer, model = self._loaded()
-        if instruction is None and model.query_prompt is not None:
-            prompt = model.query_prompt
-            encoded, shared = tokenizer.encode(queries, prompt), tokenizer.encode([""], prompt[:-1])[0]
-        else:  # an instruction may come from a user or an agent: no control token in it is one
-            task = DEFAULT_INSTRUCTION if instruction is None else instruction
-            prompt = query_text("", task)
-            *encoded, shared = tokenizer.encode([*(query_text(query, task) for query in queries), prompt[:-1]])
-        sequences = [ids + model.end_ids for ids in encoded]
-        for index, ids in enumerate(sequences):
-            if len(ids) > self._max_length:
-                raise ValueError(
-                    f"query {index} takes {len(ids)} tokens with its instruction, over max_length={self._max_length}; "
-                    "a query is never cut: shorten it or raise max_length"
-                )
-        return self._forward_behind(prompt, shared, sequences, dimensions, progress)
+        ids = encode_queries(tokenizer, queries, instruction, model.query_prompt, model.end_ids, self._max_length)
+        return self._forward_behind(ids, dimensions, progress)
 
     def _documents(
         self, documents: Sequence[str], prompt: str | None, dimensions: int | None, progress: Progress | None
     ) -> Vectors:
         tokenizer, model = self._loaded()
         prompt = model.document_prompt if prompt is None else prompt
-        room = self._max_length - len(model.end_ids)
-        if prompt and (length := len(tokenizer.encode([""], prompt)[0])) >= room:
-            raise ValueError(
-                f"the document prompt takes {length} tokens, which leaves no room for a document in "
-                f"max_length={self._max_length}; shorten text_instruction or raise max_length"
-            )
-        sequences = tokenizer.encode(documents, prompt)
-        warn_of_lost_texts(documents, sequences, room, tokenizer)
-        kept = cut_documents(sequences, room, self._max_length)
-        sequences = [ids + model.end_ids for ids in kept]
-        return self._forward_behind(prompt, tokenizer.encode([""], prompt[:-1])[0], sequences, dimensions, progress)
+        ids = encode_documents(tokenizer, documents, prompt, model.end_ids, self._max_length)
+        return self._forward_behind(ids, dimensions, progress)
 
-    def _forward_behind(
-        self,
-        prompt: str,
-        shared: list[int],
-        sequences: list[list[int]],
-        dimensions: int | None,
-        progress: Progress | None,
-    ) -> Vectors:
+    def _forward_behind(self, ids: PromptedIds, dimensions: int | None, progress: Progress | None) -> Vectors:
         """The vectors of sequences that start with one prompt, whose keys and values are computed once.
 
-        `shared` are the prompt's ids without its last character, which may become one token with a text's first ones.
-        A text whose ids differ for any other reason is computed whole, and exact.
+        A text whose ids differ from the shared ones, for whatever reason, is computed whole, and exact.
         """
-        if not shared or any(ids[: len(shared)] != shared for ids in sequences):
+        shared, sequences = ids.shared, ids.sequences
+        if not shared or any(row[: len(shared)] != shared for row in sequences):
             return self._forward(sequences, dimensions, None, progress)
-        shared, prefix = self._prefix(prompt, shared)
-        return self._forward([ids[len(shared) :] for ids in sequences], dimensions, prefix, progress)
+        shared, prefix = self._prefix(ids.prompt, shared)
+        return self._forward([row[len(shared) :] for row in sequences], dimensions, prefix, progress)
 
     def _forward(
         self, sequences: list[list[int]], dimensions: int | None, prefix: "KeyValues | None", progress: Progress | None

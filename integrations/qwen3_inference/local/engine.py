@@ -1,6 +1,5 @@
 """What the two local engines share: lazy loading, one forward at a time, prompt prefixes, checks of the result."""
 
-import warnings
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -101,20 +100,6 @@ class TorchEngine(Generic[Model]):
                 self._prefixes.popitem(last=False)
         self._prefixes.move_to_end(text)
         return self._prefixes[text]
-
-
-def cut_documents(sequences: list[list[int]], room: int, max_length: int) -> list[list[int]]:
-    """The first `room` ids of each, with one warning for all that are longer."""
-    longer = [len(ids) for ids in sequences if len(ids) > room]
-    if not longer:
-        return sequences
-    warnings.warn(
-        f"{len(longer)} of {len(sequences)} documents were cut to fit max_length={max_length} tokens (the longest has "
-        f"{max(longer)}, {room} fit); split them or raise max_length",
-        UserWarning,
-        stacklevel=2,
-    )
-    return [ids[:room] for ids in sequences]
 
 
 def raise_for_non_finite(values: npt.NDArray[Any], what: str) -> None:

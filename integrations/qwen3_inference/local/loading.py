@@ -14,6 +14,7 @@ from qwen3_inference.local.dense import load_dense
 from qwen3_inference.local.heads import head_shapes, logit_row
 from qwen3_inference.local.template import template_instruction
 from qwen3_inference.local.weights import Weights, check_weights, open_weights
+from qwen3_inference.sequences import check_reranker_tokenizer, embedder_end
 from qwen3_inference.tokenization import PromptTokenizer
 
 
@@ -43,13 +44,7 @@ def load_embedder(
     checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: torch.device, dtype: torch.dtype
 ) -> LoadedEmbedder:
     """Raises CheckpointError for weights that do not fit, or a tokenizer that appends no `<|endoftext|>`."""
-    end_ids = tokenizer.appended_ids()
-    if end_ids != [tokenizer.token_id("<|endoftext|>")]:
-        raise CheckpointError(
-            f"the tokenizer in {tokenizer.folder} appends {end_ids} to a text instead of <|endoftext|>, at whose "
-            "position Qwen3-Embedding is read; take tokenizer.json from the model's hub repository (old conversions "
-            "lack it, and a reranker's has none)"
-        )
+    end_ids = embedder_end(tokenizer)
     decoder, _ = _load_decoder(checkpoint, tokenizer, device, dtype)
     modules = checkpoint.modules
     layers = load_dense(modules.dense, device) if modules and modules.dense else []
@@ -73,11 +68,7 @@ def load_reranker(
     checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: torch.device, dtype: torch.dtype
 ) -> LoadedReranker:
     """Raises CheckpointError for weights or a prompt that do not fit, or where "yes" or "no" is not one token."""
-    if appended := tokenizer.appended_ids():
-        raise CheckpointError(
-            f"the tokenizer in {tokenizer.folder} appends {appended} to a text, as an embedder's does; a reranker is "
-            "read after its prompt: take tokenizer.json from the reranker's hub repository"
-        )
+    check_reranker_tokenizer(tokenizer)
     own = template_instruction(tokenizer.folder)
     decoder, weights = _load_decoder(checkpoint, tokenizer, device, dtype)
     row = logit_row(weights, checkpoint.architecture, checkpoint.modules, tokenizer)

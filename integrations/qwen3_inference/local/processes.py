@@ -65,9 +65,6 @@ def compute_in_one_thread_after_fork() -> None:
     import torch
 
     global _warned
-    # Threads of the tokenizer are gone as well. It notices the fork by itself where the variable is not set.
-    if os.environ.get("TOKENIZERS_PARALLELISM"):
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
     threads = torch.get_num_threads()
     if threads == 1:
         return
@@ -86,6 +83,9 @@ def compute_in_one_thread_after_fork() -> None:
 def _after_fork_in_child() -> None:
     global _forked_with_torch, _warned
     _forked_with_torch, _warned = "torch" in sys.modules, False
+    # Threads of tokenizers are gone as well. They notice the fork by themselves where the variable is not set.
+    if os.environ.get("TOKENIZERS_PARALLELISM"):
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
     for thing in list(_inherited):
         thing._make_anew()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,18 +10,10 @@ import numpy.typing as npt
 from qwen3_inference.engines import Progress, Scores
 from qwen3_inference.local.batching import run_distinct
 from qwen3_inference.local.checkpoint import Checkpoint
-from qwen3_inference.local.engine import TorchEngine, cut_documents, raise_for_non_finite
-from qwen3_inference.local.passages import warn_of_lost_texts
-from qwen3_inference.prompts import (
-    DEFAULT_INSTRUCTION,
-    RERANK_PREFIX,
-    RERANK_SUFFIX,
-    check_instruction,
-    rerank_document_text,
-    rerank_instruction_text,
-    rerank_query_text,
-)
-from qwen3_inference.tokenization import PromptTokenizer, check_texts
+from qwen3_inference.local.engine import TorchEngine, raise_for_non_finite
+from qwen3_inference.prompts import DEFAULT_INSTRUCTION, check_instruction
+from qwen3_inference.sequences import encode_pairs
+from qwen3_inference.tokenization import PromptTokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -89,23 +81,11 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
         check_instruction(instruction)
         tokenizer, model = self._loaded()
         task = next(one for one in (instruction, model.instruction, DEFAULT_INSTRUCTION) if one is not None)
-        check_texts([query], "query")
-        opening, asked = tokenizer.encode([rerank_instruction_text(task), rerank_query_text(query)])
-        texts = tokenizer.encode(documents, rerank_document_text(""))
-        suffix = tokenizer.encode_template(RERANK_SUFFIX)
-        opening = tokenizer.encode_template(RERANK_PREFIX) + opening
-        room = self._max_length - len(opening) - len(asked) - len(suffix)
-        if room < 1:
-            raise ValueError(
-                f"the query takes {len(asked)} tokens and the prompt around it {len(opening) + len(suffix)}, which "
-                f"leaves no room for a document in max_length={self._max_length}; a query is never cut: shorten it or "
-                "raise max_length"
-            )
-        if not texts:
+        pairs = encode_pairs(tokenizer, query, documents, task, self._max_length)
+        if not pairs.documents:
             return np.zeros(0, np.float32)
-        warn_of_lost_texts(documents, texts, room, tokenizer)
-        sequences = [ids + suffix for ids in cut_documents(texts, room, self._max_length)]
-        prefix = model.decoder.prefill(asked, self._prefix(task, opening)[1])
+        sequences = [ids + pairs.suffix for ids in pairs.documents]
+        prefix = model.decoder.prefill(pairs.asked, self._prefix(task, pairs.opening)[1])
 
         def forward(batch: list[Sequence[int]]) -> list[float]:
             hidden = model.decoder.last_hidden(batch, prefix)
@@ -118,6 +98,6 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
         return logits
 
 
-def sigmoid(logits: npt.NDArray[np.float32]) -> Scores:
+def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> Scores:
     """Probability from the logit difference, in float64, where the order survives up to differences of about 36."""
     return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))

@@ -44,7 +44,8 @@ class Request:
             if self.places is None:
                 raise
             places = [self.places[index] for index in error.indices]
-            raise NumericalError(f"{error} (in the whole list: {', '.join(map(str, places))})", places) from error
+            message = f"{error} (in the whole list: {', '.join(map(str, places))})"
+            raise type(error)(message, places) from error  # a remote engine's is of a kind of its own
 
     @property
     def _noun(self) -> str:

@@ -43,7 +43,7 @@ class Question:
             if self.plain:
                 raise
             names = ", ".join(self.nodes[index].node.node_id for index in error.indices)
-            raise NumericalError(f"{error} (nodes: {names})", error.indices) from error
+            raise type(error)(f"{error} (nodes: {names})", error.indices) from error
 
     def _text(self, index: int, node: BaseNode) -> str:
         name = f"document {index}" if self.plain else f"node {node.node_id!r} (index {index})"

@@ -1,0 +1,77 @@
+"""A query and its documents as a server is given them: ids, texts in the prompt, or texts alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qwen3_inference.prompts import (
+    DEFAULT_INSTRUCTION,
+    RERANK_PREFIX,
+    RERANK_SUFFIX,
+    rerank_document_text,
+    rerank_instruction_text,
+    rerank_query_text,
+)
+from qwen3_inference.remote.description import Description, normalized, warn_of_control_tokens
+from qwen3_inference.sequences import PairIds, cut_documents, encode_pairs
+from qwen3_inference.tokenization import check_texts
+
+
+@dataclass(frozen=True)
+class PairInputs:
+    query: str | tuple[int, ...]
+    documents: Sequence[str | tuple[int, ...]]
+    answer_ids: tuple[int, int] | None = None
+
+
+def token_inputs(
+    query: str, documents: Sequence[str], task: str, description: Description, max_length: int
+) -> PairInputs:
+    """Ids, exact: everything before the documents, and each document with what comes after it."""
+    tokenizer = description.tokenizer
+    pairs = encode_pairs(tokenizer, query, documents, task, max_length)
+    answers = tokenizer.single_id("yes"), tokenizer.single_id("no")
+    documents_ids = [(*ids, *pairs.suffix) for ids in pairs.documents]
+    return PairInputs((*pairs.opening, *pairs.asked), documents_ids, answers)
+
+
+def client_inputs(
+    query: str, documents: Sequence[str], task: str, description: Description | None, max_length: int
+) -> PairInputs:
+    """The prompt as text in two parts, for servers that put query and document one after the other."""
+    given = plain_inputs(query, documents, task, description, max_length)
+    # They are split before "<Document>:", behind a line end, where tokenizers always split.
+    asked, between, label = rerank_query_text(str(given.query)).rpartition("\n")
+    before = RERANK_PREFIX + rerank_instruction_text(task) + asked + between
+    return PairInputs(before, [label + rerank_document_text(str(text)) + RERANK_SUFFIX for text in given.documents])
+
+
+def plain_inputs(
+    query: str,
+    documents: Sequence[str],
+    task: str | None,
+    description: Description | None,
+    max_length: int,
+    document_tokens: int | None = None,
+    server_splits: bool = False,
+) -> PairInputs:
+    """Texts, cut where a description tells their lengths. `document_tokens`: what the server reads of a document."""
+    check_texts([query], "query")
+    check_texts(documents, "document")
+    texts = list(map(str, documents))
+    if description:
+        pairs = encode_pairs(description.tokenizer, query, documents, task or DEFAULT_INSTRUCTION, max_length)
+        texts = _cut_texts(texts, pairs, description, max_length, document_tokens)
+    if not server_splits:
+        warn_of_control_tokens([query, *texts], description)
+    return PairInputs(normalized(query), [normalized(text) for text in texts])
+
+
+def _cut_texts(
+    texts: list[str], pairs: PairIds, description: Description, max_length: int, document_tokens: int | None
+) -> list[str]:
+    room, cut = max_length - len(pairs.opening) - len(pairs.asked) - len(pairs.suffix), pairs.documents
+    if document_tokens is not None and document_tokens < room:
+        room, cut = document_tokens, cut_documents(cut, document_tokens, document_tokens)
+    before = rerank_document_text("")
+    beginning = description.tokenizer.beginning
+    return [beginning(text, room, before) if len(ids) >= room else text for text, ids in zip(texts, cut, strict=True)]
