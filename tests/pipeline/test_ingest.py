@@ -192,3 +192,11 @@ def test_progress_reaches_the_end(store: RagVectorStore, embed_model: HashingEmb
     assert seen[-1].done_bytes == seen[-1].total_bytes == sum(len(content) for content in FILES.values())
     assert [state.done_bytes for state in seen] == sorted(state.done_bytes for state in seen)
     assert seen[-1].passages == 5
+
+
+def test_progress_shows_within_a_large_file(store: RagVectorStore, embed_model: HashingEmbedding) -> None:
+    write(Path("docs"), {"large.md": "".join(f"## Part {i}\n\nText {i}.\n\n" for i in range(300))})
+    seen: list[Progress] = []
+    ingest(["docs"], store=store, embed_model=embed_model, batch_size=20, on_progress=seen.append)
+    counts = [state.passages for state in seen if state.source == "docs/large.md"]
+    assert set(range(20, 300, 20)) <= set(counts)

@@ -61,6 +61,7 @@ def ingest(
 
         names = names_of(paths, writer.catalog, name)
         progress = _Meter(paths, names, follow_links, report, on_progress)
+        writer.on_batch = progress.tell
         for file in find_files(paths, skip, name=names.source, follow_links=follow_links):
             progress.begin(file)
             root = names.root(file.path).path
@@ -145,6 +146,10 @@ class _Meter:
         if self._listener and self._file:
             size = sum(len(page.text.encode()) for page in pages)
             self._within = min(self._within + size, self._file.size)
+            self.tell()
+
+    def tell(self) -> None:
+        if self._file:
             self._tell(self._done + self._within, self._file.source)
 
     def end(self) -> None:

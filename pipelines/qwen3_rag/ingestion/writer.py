@@ -86,6 +86,8 @@ class Writer:
         self._queue: dict[str, _Document] = {}
         self._queued = 0
         self._met: set[bytes] = set()
+        self.on_batch: Callable[[], None] = lambda: None
+        """Called after each batch is written: a large document has many."""
 
     def __enter__(self) -> Writer:
         return self
@@ -168,6 +170,7 @@ class Writer:
             self.report.kept += self._rows.upsert(passages_batch(kept))
         for start in range(0, len(rest), self._batch):
             self.report.written += self._rows.upsert(self._embed(passages_batch(rest[start : start + self._batch])))
+            self.on_batch()
 
     def _delete(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), DELETED):
