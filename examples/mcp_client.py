@@ -8,10 +8,11 @@ from llama_index.tools.mcp import McpToolSpec
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-Path("bread.md").write_text("# Bread\n\nYeast makes the dough rise before it goes into the oven.")
-Path("bees.md").write_text("# Bees\n\nA hive stores honey in wax cells for the winter.")
+Path("food").mkdir(exist_ok=True)
+Path("food/bread.md").write_text("# Bread\n\nYeast makes the dough rise before it goes into the oven.")
+Path("food/bees.md").write_text("# Bees\n\nA hive stores honey in wax cells for the winter.")
 OPTIONS = ["--uri", "./mcp_client.db", "--embed-model", "tiny"]
-subprocess.run(["qwen3-rag", "ingest", "bread.md", "bees.md", "--quiet", *OPTIONS], check=True)
+subprocess.run(["qwen3-rag", "ingest", "food", "--quiet", *OPTIONS], check=True)
 
 
 async def main() -> None:
@@ -29,4 +30,4 @@ async def main() -> None:
 asyncio.run(main())
 
 # ['ask', 'list_sources', 'search']
-# bread.md -> Yeast makes the dough rise before it goes into the oven.
+# food/bread.md -> Yeast makes the dough rise before it goes into the oven.

@@ -12,9 +12,17 @@ from qwen3_rag.agents.tools import make_tools
 from support.openai_server import OpenAIServer
 
 QUESTIONS = [
-    ("What does an embedded database lock while it is open?", "locks its folder while it is open.", "milvus.md"),
-    ("What does BM25 count in a passage?", "BM25 counts how often the words of the question occur", "retrieval.md"),
-    ("What is fine-tuning a poor way to store?", "it is a poor way to store facts", "rag.md"),
+    (
+        "What does an embedded database lock while it is open?",
+        "locks its folder while it is open.",
+        "knowledge/milvus.md",
+    ),
+    (
+        "What does BM25 count in a passage?",
+        "BM25 counts how often the words of the question occur",
+        "knowledge/retrieval.md",
+    ),
+    ("What is fine-tuning a poor way to store?", "it is a poor way to store facts", "knowledge/rag.md"),
 ]
 
 
@@ -69,7 +77,7 @@ async def test_without_the_right_passage_the_agent_does_not_know(
     search, _ = make_tools(config, store, models, llm=llm)
 
     async def elsewhere(query: str) -> Any:
-        return await search.async_fn(query=query, filters={"source": "nihongo.md"})
+        return await search.async_fn(query=query, filters={"source": "knowledge/nihongo.md"})
 
     wrong = FunctionTool.from_defaults(async_fn=elsewhere, name="search", description="Search")
     said, _ = await run(FunctionAgent(tools=[wrong], llm=llm), QUESTIONS[0][0])

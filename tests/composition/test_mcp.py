@@ -25,9 +25,9 @@ from support.servers import served
 
 SCRIPT = str(Path(sys.executable).parent / "qwen3-rag")
 QUESTIONS = [
-    ("What does an embedded database lock while it is open?", "milvus.md"),
-    ("What does BM25 count in a passage?", "retrieval.md"),
-    ("What is fine-tuning a poor way to store?", "rag.md"),
+    ("What does an embedded database lock while it is open?", "knowledge/milvus.md"),
+    ("What does BM25 count in a passage?", "knowledge/retrieval.md"),
+    ("What is fine-tuning a poor way to store?", "knowledge/rag.md"),
 ]
 
 
@@ -74,18 +74,18 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
         assert [rows(one)[0]["source"] for one in found] == [source for _, source in asked]
         assert json.loads(found[0].raw_output.content[0].text) == found[0].raw_output.structured_content
 
-        filtered = await tools["search"].acall(query=QUESTIONS[0][0], filters={"source": "rag.md"})
-        assert {row["source"] for row in rows(filtered)} == {"rag.md"}
+        filtered = await tools["search"].acall(query=QUESTIONS[0][0], filters={"source": "knowledge/rag.md"})
+        assert {row["source"] for row in rows(filtered)} == {"knowledge/rag.md"}
 
         answer = (await tools["ask"].acall(query=QUESTIONS[1][0])).raw_output.structured_content
         assert answer["answer"].startswith("BM25 counts how often")
-        assert [one["source"] for one in answer["sources"] if one["cited"]] == ["retrieval.md"]
+        assert [one["source"] for one in answer["sources"] if one["cited"]] == ["knowledge/retrieval.md"]
 
         listed = (await tools["list_sources"].acall()).raw_output.structured_content
         assert listed["total"] == 10
-        assert {one["source"] for one in listed["sources"]} >= {"milvus.md", "nihongo.md"}
-        few = (await tools["list_sources"].acall(prefix="r", limit=1)).raw_output.structured_content
-        assert [one["source"] for one in few["sources"]] == ["rag.md"]
+        assert {one["source"] for one in listed["sources"]} >= {"knowledge/milvus.md", "knowledge/nihongo.md"}
+        few = (await tools["list_sources"].acall(prefix="knowledge/r", limit=1)).raw_output.structured_content
+        assert [one["source"] for one in few["sources"]] == ["knowledge/rag.md"]
         assert "1 more" in few["note"]
 
         for arguments, word in (({"query": " "}, "empty"), ({"query": "x", "top_n": 99}, "top_n"), ({}, "query")):

@@ -46,7 +46,7 @@ def make_engine(
 def test_answers_when_called(make_engine: MakeEngine) -> None:
     response = make_engine().query(QUESTION)
     assert str(response).startswith(ANSWER)
-    assert response.source_nodes[0].metadata["source"] == "milvus.md"
+    assert response.source_nodes[0].metadata["source"] == "knowledge/milvus.md"
 
 
 def test_streams_what_it_would_answer(make_engine: MakeEngine) -> None:
@@ -101,7 +101,7 @@ async def test_citations_point_at_the_passage(index: VectorStoreIndex, models: M
         assert str(response).startswith(ANSWER)
         number = int(str(response)[-2])
         assert ANSWER in response.source_nodes[number - 1].text
-        assert response.source_nodes[number - 1].metadata["source"] == "milvus.md"
+        assert response.source_nodes[number - 1].metadata["source"] == "knowledge/milvus.md"
 
 
 @pytest.mark.parametrize("mode", [ChatMode.CONTEXT, ChatMode.CONDENSE_PLUS_CONTEXT])

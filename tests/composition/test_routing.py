@@ -105,12 +105,12 @@ async def test_hyde_embeds_the_generated_document_as_a_document(
 
 async def test_filters_hold_in_both_stages(config: RagConfig, store: RagVectorStore, models: Models) -> None:
     question = QueryBundle("Why should sources be cited?")
-    filters = parse_filters(["source=milvus.md"])
+    filters = parse_filters(["source=knowledge/milvus.md"])
     retriever = make_retriever(config, store, models.embed, filters)
     for found in (retriever.retrieve(question), await retriever.aretrieve(question)):
         kept = models.rerank.postprocess_nodes(found, query_bundle=question) if models.rerank else []
         assert len(kept) == 3
-        assert {hit.node.metadata["source"] for hit in kept} == {"milvus.md"}
+        assert {hit.node.metadata["source"] for hit in kept} == {"knowledge/milvus.md"}
 
 
 async def test_hybrid_finds_a_word_by_its_letters(config: RagConfig, store: RagVectorStore, models: Models) -> None:

@@ -69,9 +69,9 @@ def test_top_n_is_the_models_choice_and_can_exceed_the_candidates(index: VectorS
 
 def test_filters_may_come_as_an_object_or_as_text(config: RagConfig, store: RagVectorStore, models: Models) -> None:
     search, _ = make_tools(config, store, models)
-    for filters in ({"source": "rag.md"}, '{"source": "rag.md"}'):
+    for filters in ({"source": "knowledge/rag.md"}, '{"source": "knowledge/rag.md"}'):
         rows = content(search.call(query="Why cite sources?", filters=filters))["results"]
-        assert {row["source"] for row in rows} == {"rag.md"}
+        assert {row["source"] for row in rows} == {"knowledge/rag.md"}
 
 
 @pytest.mark.parametrize("value", ['" or 1 == 1 or source == "', "a\\'b", "no such file"])

@@ -58,6 +58,16 @@ def test_a_lost_catalog_is_made_again_from_the_rows(store: RagVectorStore) -> No
     assert store.open_catalog().get(["docs/a.md", "docs/b.txt"]) == before
 
 
+def test_roots_are_made_again_with_their_names(store: RagVectorStore) -> None:
+    write(Path("docs"), {"a.md": "one", "deep/b.md": "two"})
+    ingest(["docs/deep"], store=store, embed_model=HashingEmbedding(), name="own/name")
+    ingest(["docs"], store=store, embed_model=HashingEmbedding())
+    before = store.open_catalog().all_roots()
+    store.client.drop_collection(store.collection_name + SUFFIX)
+    made = store.open_catalog().all_roots()
+    assert sorted(made, key=lambda root: root.path) == sorted(before, key=lambda root: root.path)
+
+
 def test_a_catalog_that_was_not_finished_is_made_again(store: RagVectorStore) -> None:
     write(Path("docs"), {"a.md": "one"})
     ingest(["docs"], store=store, embed_model=HashingEmbedding())

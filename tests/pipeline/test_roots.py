@@ -112,6 +112,14 @@ def test_prune_leaves_what_no_file_ingest_of_the_root_wrote(store: RagVectorStor
     assert set(held(store)) == {"ticket-1", "docs/ticket-2", "docs/guide.md"}
 
 
+def test_a_root_that_is_renamed_leaves_its_old_name_behind_with_prune(store: RagVectorStore) -> None:
+    write(Path("docs"), TWO)
+    run(store, "docs")
+    run(store, "docs", name="manual", prune=True)
+    assert set(held(store)) == {"manual/guide.md", "manual/extra.md"}
+    assert run(store, "docs", prune=True).unchanged == 2
+
+
 @pytest.mark.parametrize("name", ["", " ", "a/", "/a", "../a", "a\nb"])
 def test_a_name_that_cannot_begin_a_source_is_refused(store: RagVectorStore, name: str) -> None:
     write(Path("docs"), TWO)

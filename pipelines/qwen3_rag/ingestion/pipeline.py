@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from qwen3_rag.documents.walk import check_paths, find_files
 from qwen3_rag.ingestion.report import IngestReport, OnProgress, Progress
 from qwen3_rag.ingestion.roots import Names, names_of, old_names
 from qwen3_rag.ingestion.writer import Writer
+from qwen3_rag.store.catalog import Root
 from qwen3_rag.store.vector_store import RagVectorStore
 
 
@@ -64,16 +65,16 @@ def ingest(
         writer.on_batch = progress.tell
         for file in find_files(paths, skip, name=names.source, follow_links=follow_links):
             progress.begin(file)
-            root = names.root(file.path).path
+            root = names.root(file.path)
             for source, found in groupby(_read(file, root, writer, skip), key=lambda document: document.node_id):
                 pages = list(found)
-                writer.put(source, parser.get_nodes_from_documents(pages), root, _old_names(store, file, source))
+                passages = parser.get_nodes_from_documents(pages)
+                writer.put(source, passages, root.path, _old_names(store, file, source))
                 progress.advance(pages)
         writer.flush()
         if prune:
             for path in paths:
-                below = names.source(path)
-                writer.prune(names.root(path).path, lambda doc: _below(doc, below) and not _below_any(doc, unreadable))  # noqa: B023
+                writer.prune(names.root(path).path, _is_gone(names, path, unreadable))
         progress.end()
     return report
 
@@ -95,13 +96,24 @@ def ingest_documents(
     return writer.report
 
 
+def _is_gone(names: Names, path: str | Path, unreadable: Iterable[str]) -> Callable[[str], bool]:
+    """Tells, of a document of the path's root that this run has not met, whether it is to go: it lay below the path,
+    or its name is one that the root had before."""
+    below, own = names.source(path), names.root(path).name
+
+    def is_gone(source: str) -> bool:
+        return (_below(source, below) or not _below(source, own)) and not _below_any(source, unreadable)
+
+    return is_gone
+
+
 def _old_names(store: RagVectorStore, file: SourceFile, source: str) -> list[str]:
     """What version 0.1 may have called a document of a file, in a collection that it made."""
     part = source.removeprefix(file.source)
     return [] if store.uid else [name + part for name in old_names(file.path)]
 
 
-def _read(file: SourceFile, root: str, writer: Writer, skip: Skip) -> Iterator[Document]:
+def _read(file: SourceFile, root: Root, writer: Writer, skip: Skip) -> Iterator[Document]:
     """The file's documents. The reader tells `skip` of parts, this function of the whole, that cannot be read."""
     try:
         for document in FORMATS[file.kind].reader.lazy_load_data(file.path, source=file.source, skip=skip):
@@ -109,14 +121,14 @@ def _read(file: SourceFile, root: str, writer: Writer, skip: Skip) -> Iterator[D
             if document.node_id != file.source and not writer.meet(document.node_id):
                 skip(document.node_id, "second document with this id; the first one is used")
                 continue
-            document.metadata["root"] = root
-            document.excluded_embed_metadata_keys.append("root")
-            document.excluded_llm_metadata_keys.append("root")
+            document.metadata |= {"root": root.path, "root_name": root.name}
+            document.excluded_embed_metadata_keys += ["root", "root_name"]
+            document.excluded_llm_metadata_keys += ["root", "root_name"]
             yield document
     except UnreadableError as error:
         skip(file.source, str(error))
         if str(error) == "empty":
-            writer.put(file.source, [], root, _old_names(writer.store, file, file.source))
+            writer.put(file.source, [], root.path, _old_names(writer.store, file, file.source))
     except OSError as error:
         skip(file.source, (error.strerror or str(error)).lower())
 

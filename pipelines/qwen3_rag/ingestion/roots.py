@@ -78,6 +78,9 @@ def _new_root(folder: str, known: Catalog, name: str | None) -> Root:
     roots = known.all_roots()
     root = Root(folder, chosen)
     root = replace(root, nested=tuple(sorted(one.path for one in roots if one != other and root.holds(one.path))))
+    if other is not None and other.path != folder:
+        # Before the root is recorded here: a run that is killed finds it at its old place, and does this again.
+        known.move(other.path, folder)
     known.put_root(root, replaced=other)
     for outer in roots:
         if outer.path != folder and outer.holds(folder) and folder not in outer.nested:

@@ -41,6 +41,8 @@ class _Document:
     """What version 0.1 may have called it; the first two are what it would call it today."""
     recorded: tuple[str, ...] = ()
     """Ids in the catalog."""
+    home: str | None = None
+    """The root in the catalog."""
     old: list[Entry] = field(default_factory=list)
     """Records of version 0.1 that this document takes over."""
     new: list[BaseNode] = field(default_factory=list)
@@ -59,7 +61,7 @@ class _Document:
 
     @property
     def is_changed(self) -> bool:
-        return bool(self.old) or self.recorded != tuple(self.nodes) or bool(self.new)
+        return bool(self.old) or self.recorded != tuple(self.nodes) or bool(self.new) or self.home != self.root
 
     def takes_over(self, entry: Entry, held: Mapping[str, BaseNode]) -> bool:
         """Whether rows of version 0.1 are this document's: by a name that says so, or by a passage that both have."""
@@ -144,7 +146,7 @@ class Writer:
         found = self.catalog.get([name for one in documents for name in (one.source, *one.old_names)])
         for document in documents:
             if document.source in found and not found[document.source].is_old:
-                document.recorded = found[document.source].ids
+                document.recorded, document.home = found[document.source].ids, found[document.source].root
             document.old = [found[name] for name in document.old_names if name in found and found[name].is_old]
         old = self.store.held([one for document in documents for entry in document.old for one in entry.ids])
         for document in documents:

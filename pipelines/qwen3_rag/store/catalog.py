@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePath
 from typing import Any
@@ -96,6 +96,11 @@ class Catalog:
         """The names of the documents that were found below a root."""
         for page in self._pages(["source"], f"kind == {json.dumps(_DOCUMENT)} and root == {json.dumps(root)}"):
             yield from (row["source"] for row in page)
+
+    def move(self, root: str, to: str) -> None:
+        """Count the documents of a root to another."""
+        for group in _in_groups(list(self.below(root))):
+            self.put(replace(entry, root=to) for entry in self.get(group).values())
 
     def counts(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Names that begin with `prefix`, each with the number of its passages, in no order."""
@@ -206,8 +211,11 @@ def _create(client: MilvusClient, name: str) -> None:
 def _fill(client: MilvusClient, collection: str, catalog: Catalog) -> None:
     """Record the documents of all passages there are: of version 0.1, or of a program that writes passages itself."""
     found: dict[str, tuple[str, bool, list[tuple[int, str]]]] = {}
-    for page in read_pages(client, collection, ["id", "doc_id", "root", "position", "format"]):
+    roots: dict[str, str] = {}
+    for page in read_pages(client, collection, ["id", "doc_id", "root", "root_name", "position", "format"]):
         for row in page:
+            if row.get("root"):
+                roots[row["root"]] = row.get("root_name") or PurePath(row["root"]).name
             is_old = row.get("root") is None and row.get("format") is not None
             _, _, ids = found.setdefault(row["doc_id"], (row.get("root") or "", is_old, []))
             ids.append((int(row.get("position") or 0), row["id"]))
@@ -215,6 +223,9 @@ def _fill(client: MilvusClient, collection: str, catalog: Catalog) -> None:
         Entry(source, root, tuple(one for _, one in sorted(ids)), is_old)
         for source, (root, is_old, ids) in found.items()
     )
+    for path, name in roots.items():
+        root = Root(path, name)
+        catalog.put_root(replace(root, nested=tuple(sorted(one for one in roots if one != path and root.holds(one)))))
 
 
 def _document_rows(entry: Entry) -> Iterator[dict[str, Any]]:
