@@ -1,6 +1,6 @@
 """Errors that a user can act on, each with the exit code of the command line.
 
-0 done; 2 usage or configuration; 3 done in part; 4 something needed is unavailable; 1 a bug.
+0 done; 2 usage or configuration; 3 done in part; 4 something needed is unavailable; 5 a check said no; 1 a bug.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "markdown_it",
         "ir_measures",
         "yaml",
+        "tomlkit",
     ),
     "mcp": ("mcp", "mcp_types"),
 }

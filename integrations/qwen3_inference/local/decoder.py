@@ -143,12 +143,12 @@ class Qwen3Decoder:
     def _turns(self, lengths: list[int], prefix: KeyValues | None) -> Tensor:
         """The rotation of every token's position, complex64 (T, 1, 1, D / 2): sequences start behind the prefix."""
         start = prefix.length if prefix else 0
-        needed = start + max(lengths)
-        if needed > len(self._rope):
+        needed, rope = start + max(lengths), self._rope
+        if needed > len(rope):  # a forward beside this one may put its own, shorter one in its place
             angles = torch.outer(torch.arange(needed, device=self.device).float(), self._inverse_frequencies)
-            self._rope = torch.complex(angles.cos(), angles.sin()).mul_(self._rope_scale)
+            self._rope = rope = torch.complex(angles.cos(), angles.sin()).mul_(self._rope_scale)
         positions = torch.cat([torch.arange(start, start + length, device=self.device) for length in lengths])
-        return self._rope[positions, None, None]
+        return rope[positions, None, None]
 
     def _take(self, weight: Callable[[str], Tensor], has_bias: bool) -> LayerWeights:
         """One layer's weights, fused and reordered; `weight` knows the layer."""

@@ -11,6 +11,7 @@ from qwen3_inference.engines import Progress, Scores
 from qwen3_inference.local.batching import run_distinct
 from qwen3_inference.local.checkpoint import Checkpoint
 from qwen3_inference.local.engine import TorchEngine, raise_for_non_finite
+from qwen3_inference.local.parallel import side_by_side
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION, check_instruction
 from qwen3_inference.sequences import encode_pairs
 from qwen3_inference.tokenization import PromptTokenizer
@@ -57,6 +58,24 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
         """`score` off the event loop."""
         return sigmoid(await self._worker.arun(partial(self._logits, query, documents, instruction), progress))
 
+    def score_many(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[Sequence[str]],
+        *,
+        instruction: str | None = None,
+        progress: Progress | None = None,
+    ) -> list[Scores]:
+        """`score` of each query and its own documents. On a CPU, queries are computed side by side, one core each.
+
+        Raises:
+            ValueError: as `score`, or as many lists of documents as queries are not given.
+        """
+        if len(queries) != len(documents):
+            raise ValueError(f"{len(queries)} queries and {len(documents)} lists of documents; give each query its own")
+        work = partial(self._many_logits, queries, documents, instruction)
+        return [sigmoid(logits) for logits in self._worker.run(work, progress)]
+
     def logits(
         self,
         query: str,
@@ -74,6 +93,19 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
         from qwen3_inference.local.loading import load_reranker
 
         return load_reranker(checkpoint, tokenizer, device, dtype)
+
+    def _many_logits(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[Sequence[str]],
+        instruction: str | None,
+        progress: Progress | None,
+    ) -> list[npt.NDArray[np.float32]]:
+        tasks = [partial(self._logits, *pair, instruction, progress) for pair in zip(queries, documents, strict=True)]
+        if self._loaded()[1].decoder.device.type != "cpu":
+            return [task() for task in tasks]
+        # All share one prompt: at worst its prefix is computed by each thread that finds none yet.
+        return side_by_side(tasks)
 
     def _logits(
         self, query: str, documents: Sequence[str], instruction: str | None, progress: Progress | None

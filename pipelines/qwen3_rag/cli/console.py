@@ -191,14 +191,3 @@ def headline(text: str) -> str:
     """The first line of a passage without heading marks, short."""
     first = next((line for line in text.splitlines() if line.strip()), "").lstrip("# ").strip()
     return first if len(first) <= 60 else first[:57] + "..."
-
-
-def print_metrics(result: dict[str, dict[str, float] | None], questions: int) -> None:
-    """The metrics of both stages as a table."""
-    from rich.table import Table
-
-    stages = {name: metrics for name, metrics in result.items() if metrics}
-    table = Table("stage", *next(iter(stages.values())), title=f"{questions} questions", title_justify="left")
-    for name, metrics in stages.items():
-        table.add_row(name, *(f"{value:.4f}" for value in metrics.values()))
-    out.print(table)

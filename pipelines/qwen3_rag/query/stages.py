@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
@@ -79,6 +79,41 @@ class TwoStages:
         """The same, awaited."""
         return await self._prepare(question, **wishes).arun()
 
+    def candidates(self, questions: Sequence[str], **wishes: Unpack[Wishes]) -> list[list[NodeWithScore]]:
+        """The first stage for many questions, which are embedded together."""
+        rounds = [self._prepare(question, **wishes) for question in questions]
+        vectors = self.vectors(questions, **wishes)
+        return [one.find(vector) for one, vector in zip(rounds, vectors, strict=True)]
+
+    def choices(
+        self, questions: Sequence[str], candidates: Sequence[list[NodeWithScore]], **wishes: Unpack[Wishes]
+    ) -> list[list[NodeWithScore]]:
+        """The second stage for many questions and candidates of theirs, scored together; needs a reranker."""
+        rounds = [self._prepare(question, **wishes) for question in questions]
+        many = getattr(rounds[0].reranker, "postprocess_many", None) if rounds else None
+        if many is None:
+            return [one.choose(nodes) or [] for one, nodes in zip(rounds, candidates, strict=True)]
+        for one in rounds:
+            one.check()
+        with rounds[0].asking():
+            kept: list[list[NodeWithScore]] = many(candidates, list(questions))
+            return kept
+
+    def vectors(self, questions: Sequence[str], **wishes: Unpack[Wishes]) -> list[list[float]]:
+        """The questions' vectors, computed together where the model can."""
+        rounds = [self._prepare(question, **wishes) for question in questions]
+        for one in rounds:
+            one.check()
+        if not rounds:
+            return []
+        model = self.index._embed_model  # LlamaIndex has no public name for it
+        together = getattr(model, "get_query_embedding_batch", None)
+        with rounds[0].asking():
+            if together is None:
+                return [model.get_query_embedding(question) for question in questions]
+            vectors: list[list[float]] = together(questions)
+            return vectors
+
     def _prepare(
         self,
         question: str,
@@ -120,30 +155,43 @@ class _Round:
     rerank_instruction: str | None = None
 
     def run(self) -> Found:
-        bundle, reranker = QueryBundle(self.question), self.reranker
-        with self._asking():
-            candidates = self.retriever.retrieve(bundle)
-            kept = None if reranker is None else reranker.postprocess_nodes(candidates, query_bundle=bundle)
-        return self._found(candidates, kept)
+        candidates = self.find()
+        return self.found(candidates, self.choose(candidates))
 
     async def arun(self) -> Found:
         bundle, reranker = QueryBundle(self.question), self.reranker
-        with self._asking():
+        with self.asking():
             candidates = await self.retriever.aretrieve(bundle)
             kept = None if reranker is None else await reranker.apostprocess_nodes(candidates, query_bundle=bundle)
-        return self._found(candidates, kept)
+        return self.found(candidates, kept)
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def find(self, vector: list[float] | None = None) -> list[NodeWithScore]:
+        """The first stage. `vector`: the question's, where it is known."""
+        with self.asking():
+            return self.retriever.retrieve(QueryBundle(self.question, embedding=vector))
+
+    def choose(self, candidates: list[NodeWithScore]) -> list[NodeWithScore] | None:
+        """The second stage, None where there is none."""
+        if self.reranker is None:
+            return None
+        with self.asking():
+            return self.reranker.postprocess_nodes(candidates, query_bundle=QueryBundle(self.question))
+
+    def check(self) -> None:
         if not self.question.strip():
             raise ConfigError("the question is empty; give one of at least one word")
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Around the models' work: with this question's instructions, and their errors as ours."""
+        self.check()
         try:
             with use_instruction(self.instruction, query=self.query_instruction, rerank=self.rerank_instruction):
                 yield
         except ValueError as error:  # what the models say to a question they cannot take
             raise ConfigError(str(error)) from error
 
-    def _found(self, candidates: list[NodeWithScore], kept: list[NodeWithScore] | None) -> Found:
+    def found(self, candidates: list[NodeWithScore], kept: list[NodeWithScore] | None) -> Found:
         best = (candidates if kept is None else kept)[: self.top_n]
         return Found(self.question, self.mode, candidates, kept, best)
 

@@ -59,6 +59,16 @@ class RoleEmbedding(BaseEmbedding):
         """The same without blocking the event loop."""
         return (await self._aembed(self._query(query)))[0]
 
+    def get_query_embedding_batch(self, queries: Sequence[str]) -> list[Embedding]:
+        """The vectors of queries, in order, computed together."""
+        found = text_list(queries, "query", "get_query_embedding(query)")
+        if any(role_of_query(query) == DOCUMENT for query in found):
+            return [self.get_query_embedding(query) for query in found]
+        instruction, size = current_query_instruction(self.query_instruction), self.embed_batch_size
+        places = [range(start, min(start + size, len(found))) for start in range(0, len(found), size)]
+        requests = [Request([found[i] for i in batch], QUERY, instruction, batch) for batch in places]
+        return [vector for request in requests for vector in self._embed(request)]
+
     def get_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
     ) -> Embedding:

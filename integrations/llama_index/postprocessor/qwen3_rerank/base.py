@@ -11,8 +11,8 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index.postprocessor.qwen3_rerank.inputs import Question, document_question, node_question
 from llama_index.postprocessor.qwen3_rerank.reporting import reported, traced, traced_as
-from qwen3_inference import RerankEngine, TorchRerankEngine
-from qwen3_inference.engines import Scores, check_picklable, engine_name
+from qwen3_inference import NumericalError, RerankEngine, TorchRerankEngine
+from qwen3_inference.engines import Scores, check_picklable, engine_identity, engine_name
 from qwen3_inference.instructions import current_rerank_instruction
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH
 from qwen3_inference.local.options import (
@@ -121,6 +121,11 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
         check_picklable(self.engine)
         return super().__getstate__()
 
+    @property
+    def identity(self) -> str | None:
+        """Whose scores these are, revision included; None where an injected engine does not say. Loads no weights."""
+        return engine_identity(self._engine_in_use())
+
     @traced
     def rank(
         self, query: str, documents: Sequence[str], *, top_n: int | None = None, instruction: str | None = None
@@ -149,6 +154,32 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
         """`rank` without blocking the event loop."""
         return _ranked(await self._ajudge(self._documents(query, documents, top_n, instruction)))
 
+    def postprocess_many(
+        self, nodes: Sequence[Sequence[NodeWithScore]], queries: Sequence[str]
+    ) -> list[list[NodeWithScore]]:
+        """`postprocess_nodes` of each query and its own nodes; an engine that has `score_many` gets them together.
+
+        Raises:
+            ValueError: as many lists of nodes as queries are not given, or as `postprocess_nodes`.
+        """
+        if len(nodes) != len(queries):
+            raise ValueError(f"{len(nodes)} lists of nodes and {len(queries)} queries; give each query its own nodes")
+        asked = [self._nodes(one, QueryBundle(query)) for one, query in zip(nodes, queries, strict=True)]
+        together = self._scores_together(asked)
+        return [[found for _, found in self._judge(one, scores)] for one, scores in zip(asked, together, strict=True)]
+
+    def _scores_together(self, asked: Sequence[Question]) -> Sequence[Scores | None]:
+        """Each question's scores; None where they have to be had one by one."""
+        score_many = getattr(self._engine_in_use(), "score_many", None)
+        if score_many is None or not asked:
+            return [None] * len(asked)
+        try:
+            texts = [one.texts() for one in asked]
+            scores: list[Scores] = score_many([one.query for one in asked], texts, instruction=asked[0].instruction)
+        except NumericalError:
+            return [None] * len(asked)  # asked one by one, the error names its nodes
+        return scores
+
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
@@ -172,11 +203,13 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
             instruction = current_rerank_instruction(self.instruction)
         return document_question(query, documents, instruction, top_n)
 
-    def _judge(self, question: Question) -> list[tuple[int, NodeWithScore]]:
-        """The best of the question's nodes, new, with their place among the given ones."""
+    def _judge(self, question: Question, scores: Scores | None = None) -> list[tuple[int, NodeWithScore]]:
+        """The best of the question's nodes, new, with their place among the given ones. `scores`: known already."""
         with self._judging(question) as (texts, keep):
             if not texts:
                 return []
+            if scores is not None:
+                return keep(scores)
             return keep(self._engine_in_use().score(question.query, texts, instruction=question.instruction))
 
     async def _ajudge(self, question: Question) -> list[tuple[int, NodeWithScore]]:
