@@ -21,6 +21,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "ir_measures",
         "yaml",
         "tomlkit",
+        "pathspec",
+        "watchfiles",
     ),
     "mcp": ("mcp", "mcp_types"),
 }

@@ -18,14 +18,14 @@ from llama_index.core.schema import Document
 
 from qwen3_rag.config import RagConfig, load_config
 from qwen3_rag.documents.chunking import PassageParser
-from qwen3_rag.documents.walk import check_paths
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.ingestion.pipeline import ingest, ingest_documents
-from qwen3_rag.ingestion.report import IngestReport, OnProgress
+from qwen3_rag.ingestion.pipeline import IngestOptions, check_options, ingest, ingest_documents
+from qwen3_rag.ingestion.removal import remove_documents
+from qwen3_rag.ingestion.report import IngestReport
 from qwen3_rag.models import Models, load_models, load_reranker
 from qwen3_rag.query.answering import AnswerResult, OnToken, answering, as_answer, make_writer
 from qwen3_rag.query.engine import make_index
-from qwen3_rag.query.results import SearchResult
+from qwen3_rag.query.results import DocumentPassages, SearchResult, read_passages
 from qwen3_rag.query.stages import Found, TwoStages, Wishes
 from qwen3_rag.store.connect import prepare_folder, require_database
 from qwen3_rag.store.opening import open_store
@@ -152,30 +152,24 @@ class Session:
         self,
         paths: Sequence[str | Path],
         *,
-        prune: bool = False,
-        name: str | None = None,
         overwrite: bool = False,
         adopt: bool = False,
-        follow_links: bool = False,
-        on_progress: OnProgress | None = None,
+        **options: Unpack[IngestOptions],
     ) -> IngestReport:
-        """Bring the collection in line with files and folders; see `qwen3_rag.ingest`.
+        """Bring the collection in line with files and folders; see `qwen3_rag.ingest` for the options.
 
         Args:
             overwrite: drop the collection and make it anew first.
             adopt: take over a collection that does not say its model, if its vectors are the configured model's.
         """
-        check_paths(paths)  # before anything is dropped
+        check_options(paths, options)  # before anything is dropped
         return ingest(
             paths,
             store=self._open(create=True, overwrite=overwrite, adopt=adopt),
             embed_model=self._embedder().embed,
             parser=self._parser(),
-            prune=prune,
-            name=name,
-            follow_links=follow_links,
             batch_size=self.config.batch_size,
-            on_progress=on_progress,
+            **options,
         )
 
     def ingest_documents(self, documents: Iterable[Document]) -> IngestReport:
@@ -191,6 +185,14 @@ class Session:
     def sources(self, prefix: str = "") -> Counter[str]:
         """The documents whose names begin with `prefix`, with the number of their passages."""
         return self.store.count_sources(prefix)
+
+    def show(self, source: str, start: int = 0, count: int | None = None) -> DocumentPassages:
+        """Passages of a document in their order, from `start` on; `count` None: to its end."""
+        return read_passages(self.store, source, start, count)
+
+    def remove(self, *sources: str) -> IngestReport:
+        """Delete documents by their names, or those of folders and files that they lie in."""
+        return remove_documents(self.store, sources)
 
     def close(self) -> None:
         """Let go of the collection, the lock of a Milvus Lite database included. A closed session stays closed."""

@@ -60,7 +60,7 @@ def test_ingest_reports_on_stderr_and_json_on_stdout(docs: Path) -> None:
     result = call("ingest", "docs", "--json")
     assert lines(result)[0] | {"seconds": 0} == {
         "documents": 3, "unchanged": 0, "written": 4, "kept": 0, "updated": 0, "deleted": 0, "pruned": 0,
-        "skipped": [], "seconds": 0,
+        "skipped": [], "passed_over": {}, "left_out": 0, "seconds": 0,
     }  # fmt: skip
     assert "4 passages written" in result.stderr
     again = call("ingest", "docs")
@@ -74,10 +74,14 @@ def test_search_json_has_the_agreed_shape(ingested: Path) -> None:
     (found,) = lines(call("search", "green tea?", "--json", "--top-k", "4", "--top-n", "2"))
     assert list(found) == ["query", "dense", "reranked"]
     assert found["query"] == "green tea?"
-    assert [list(row) for row in found["dense"]] == [["rank", "score", "text", "source", "node_id"]] * 4
-    assert [set(row) for row in found["reranked"]] == [
-        {"rank", "score", "text", "source", "node_id", "retrieval_score"}
-    ] * 2
+    keys = ["rank", "score", "text", "source", "node_id", "title", "header_path", "position", "page"]
+    assert [list(row) for row in found["dense"]] == [keys] * 4
+    assert [set(row) for row in found["reranked"]] == [{*keys, "retrieval_score"}] * 2
+    places = {
+        (row["source"], row["position"]): (row["title"], row["header_path"], row["page"]) for row in found["dense"]
+    }
+    assert places["docs/tea.md", 0] == ("Tea", "Tea > Green tea", None)
+    assert places["docs/pets.txt", 0] == (None, None, None)
     assert [row["rank"] for row in found["dense"]] == [1, 2, 3, 4]
     scores = {row["node_id"]: row["score"] for row in found["dense"]}
     assert all(scores[row["node_id"]] == row["retrieval_score"] for row in found["reranked"])
@@ -111,6 +115,57 @@ def test_filter(ingested: Path) -> None:
     assert (found["dense"], found["reranked"]) == ([], [])
 
 
+def test_the_second_stage_may_be_left_out_or_held_to_a_bound(ingested: Path) -> None:
+    assert lines(call("search", "tea", "--json", "--no-rerank"))[0]["reranked"] is None
+    scores = [row["score"] for row in lines(call("search", "tea", "--json"))[0]["reranked"]]
+    flags = ("tea", "--score-threshold", repr(scores[1]))
+    assert [row["score"] for row in lines(call("search", *flags, "--json"))[0]["reranked"]] == scores[:2]
+    assert "no second stage" in call("compare", "tea", "--no-rerank").stderr
+    assert "nothing found" in call("search", "tea", "--score-threshold", "1").stdout
+    result = call("ask", "tea", "--score-threshold", "1")
+    assert (result.exit_code, "no passage was found" in result.stderr) == (4, True)
+
+
+def test_show_and_remove(ingested: Path) -> None:
+    (found,) = lines(call("show", "docs/tea.md", "--json"))
+    assert (found["source"], found["total"]) == ("docs/tea.md", 2)
+    assert [list(row) for row in found["passages"]] == [
+        ["text", "source", "node_id", "title", "header_path", "position", "page"]
+    ] * 2
+    shown = call("show", "docs/tea.md", "--from", "1", "--embed-model", "./nowhere")
+    assert "Tea > Black tea · passage 1\n## Black tea\n" in shown.stdout
+    assert "Green" not in shown.stdout
+    assert "--from 1 reads on" in call("show", "docs/tea.md", "--count", "1").stderr
+    assert call("show", "tea.md").exit_code == 2
+    assert call("ingest", "--remove", "docs/none.md").exit_code == 2
+    assert call("ingest", "docs", "--remove", "docs/tea.md").exit_code == 2
+    assert "1 documents with 2 passages removed" in call("ingest", "--remove", "docs/tea.md").stderr
+    assert call("show", "docs/tea.md").exit_code == 2
+
+
+def test_a_kind_whose_extra_is_missing_is_one_line_with_its_name(
+    ingested: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "liteparse", None)
+    write(ingested, {"a.pdf": b"%PDF-1.4", "b.pdf": b"%PDF-1.4", "c.png": b"x"})
+    result = call("ingest", "docs", "--json")
+    assert result.exit_code == 3
+    assert "skipped docs/a.pdf, docs/b.pdf: PDF files need the extra 'documents': pip install" in result.stderr
+    report = json.loads(result.stdout)
+    assert [one["source"] for one in report["skipped"]] == ["docs/a.pdf", "docs/b.pdf"]
+    assert report["passed_over"] == {".png": 1}
+
+
+def test_what_is_passed_over_is_said(ingested: Path) -> None:
+    write(ingested, {"a.png": b"x", "b.PNG": b"x", "c.zip": b"x", "LICENSE": b"x", "drafts/d.md": b"# D\n\nDraft."})
+    result = call("ingest", "docs", "--exclude", "drafts/", "--meta", "team=tea", "--json")
+    assert "passed over: 1 without a suffix, 2 .png, 1 .zip\n" in result.stderr
+    assert "left out by --include, --exclude or .gitignore: 1 (files and folders)\n" in result.stderr
+    (report,) = lines(result)
+    assert (report["passed_over"], report["left_out"], report["updated"]) == ({"": 1, ".png": 2, ".zip": 1}, 1, 4)
+    assert len(lines(call("search", "x", "--json", "--filter", "team=tea"))[0]["dense"]) == 4
+
+
 def test_instructions_change_scores(ingested: Path) -> None:
     plain, both, query, rerank = (
         lines(call("search", "tea", "--json", "--top-k", "4", "--top-n", "4", *flags))[0]
@@ -137,6 +192,7 @@ def test_human_output(ingested: Path) -> None:
     result = call("search", "green tea?")
     assert "docs/tea.md" in result.stdout
     assert "[1]" in result.stdout
+    assert "\nTea > Green tea · passage 0\n" in result.stdout
     compared = call("compare", "green tea?", "--top-n", "4", "--top-k", "4")
     assert "after reranking" in compared.stdout
     assert any(mark in compared.stdout for mark in ("↑", "↓", "="))
@@ -162,6 +218,11 @@ def test_skipped_files_give_exit_code_3(docs: Path) -> None:
         ("search", "q", "--top-k", "many"),
         ("search", "q", "--mode", "fuzzy"),
         ("search", "q", "--filter", "nonsense"),
+        ("search", "q", "--score-threshold", "1.5"),
+        ("search", "q", "--score-threshold", "0.5", "--no-rerank"),
+        ("ingest", "docs", "--include", ""),
+        ("ingest", "docs", "--meta", "source=x"),
+        ("ingest", "docs", "--meta", "team"),
         ("search", " "),
         ("search", "q", "--uri", "data.sqlite"),
         ("search", "q", "--dimensions", "7"),

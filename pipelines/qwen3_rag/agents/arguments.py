@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, field_validator
 
-from qwen3_rag.query.filters import is_key
+from qwen3_rag.documents.metadata import is_key
 from qwen3_rag.query.stages import Wishes
 
 MAX_TOP_N = 20

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from qwen3_rag.errors import describe_invalid
 from qwen3_rag.explain import explain
-from qwen3_rag.query.results import Row, as_result
+from qwen3_rag.query.results import Passage, Row, as_result
 from qwen3_rag.query.stages import Found
 
 logger = logging.getLogger(__name__)
@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 MAX_CHARS = 12_000
 """Length of one result: about 3,000 tokens, so that several fit into an agent's context."""
 MIN_CHARS = 1_000
+MAX_NAME = 160
+"""Letters of a title or a header path."""
 _SHORTEST_TEXT = 120
 CUT = " ..."
 
@@ -45,14 +47,15 @@ class Passages(BaseModel):
         return self.model_dump_json(exclude_none=True)
 
 
-class Source(BaseModel):
-    """A passage that an answer was written from. `number` is what the answer cites, as [1]."""
+class Numbered(BaseModel):
+    """What the answer cites, as [1]."""
 
     number: int
     cited: bool
-    source: str
-    node_id: str
-    text: str
+
+
+class Source(Passage, Numbered):
+    """A passage that an answer was written from."""
 
 
 class Answer(BaseModel):
@@ -90,7 +93,7 @@ AnyResult = TypeVar("AnyResult", bound=BaseModel)
 
 def passages(found: Found, max_chars: int, nothing: str) -> Passages:
     """Nodes as a result of at most `max_chars` characters of JSON; `nothing` is the note when there are none."""
-    rows = as_result("", found.best, None).dense
+    rows = _rows(found)
     if not rows:
         return Passages(results=[], note=nothing)
     return fit(rows, max_chars, lambda fitting, note: Passages(results=fitting, note=note))
@@ -100,11 +103,21 @@ def answer(text: str, found: Found, max_chars: int) -> Answer:
     """An answer with its numbered passages, in at most `max_chars` characters of JSON."""
     cited = {int(number) for number in re.findall(r"\[(\d+)\]", text)}
     sources = [
-        Source(number=row.rank, cited=row.rank in cited, source=row.source, node_id=row.node_id, text=row.text)
-        for row in as_result("", found.best, None).dense
+        Source(number=row.rank, cited=row.rank in cited, **row.model_dump(exclude={"rank", "score"}))
+        for row in _rows(found)
     ]
     text = shorten(text, max_chars // 2)
     return fit(sources, max_chars, lambda fitting, note: Answer(answer=text, sources=fitting, note=note))
+
+
+def _rows(found: Found) -> list[Row]:
+    """The best passages, with titles and paths that leave room for texts."""
+    rows = as_result("", found.best, None).dense
+    return [row.model_copy(update={"title": _short(row.title), "header_path": _short(row.header_path)}) for row in rows]
+
+
+def _short(name: str | None) -> str | None:
+    return None if name is None else shorten(name, MAX_NAME)
 
 
 def listed(found: Mapping[str, int], limit: int, max_chars: int = MAX_CHARS) -> Sources:

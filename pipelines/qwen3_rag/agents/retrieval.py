@@ -23,14 +23,14 @@ from qwen3_rag.query.stages import Mode, TwoStages
 
 SEARCH = (
     "Search the document collection and get the passages that best answer a question, best first, as JSON: "
-    '{"results": [{"rank", "score", "text", "source", "node_id"}]}. Higher scores are better. '
-    "Quote from the texts and name their source. Use it for facts to be looked up; "
-    "ask one question at a time."
+    '{"results": [{"rank", "score", "text", "source", "node_id", "title", "header_path", "position", "page"}]}. '
+    "Higher scores are better; header_path says under which headings a passage stands. "
+    "Quote from the texts and name their source. Use it for facts to be looked up; ask one question at a time."
 )
 ASK = (
     "Answer a question from the document collection, with citations, as JSON: "
-    '{"answer", "sources": [{"number", "cited", "source", "text"}]}. Numbers in the answer, like [1], refer to the '
-    "sources. Use it for a finished answer; use search for the passages themselves."
+    '{"answer", "sources": [{"number", "cited", "source", "text", ...}]}. Numbers in the answer, like [1], refer to '
+    "the sources. Use it for a finished answer; use search for the passages themselves."
 )
 
 

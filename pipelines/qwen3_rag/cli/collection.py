@@ -1,4 +1,4 @@
-"""`qwen3-rag info` and `drop`: the collection as it is, and its end. Neither needs a model."""
+"""`qwen3-rag info`, `show` and `drop`: the collection as it is, and its end. None of them needs a model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from qwen3_rag.errors import ConfigError
 
 def register(app: typer.Typer) -> None:
     command(app, "info", epilog="Example: qwen3-rag info --json")(info_command)
+    command(
+        app,
+        "show",
+        epilog="Example: qwen3-rag show docs/faq.md --from 10 --count 5 · names are those that `search` shows",
+    )(show_command)
     command(app, "drop", epilog="Example: qwen3-rag drop --collection beir_cranfield --yes")(drop_command)
 
 
@@ -36,6 +41,32 @@ def info_command(config: RagConfig, as_json: AsJson = False) -> None:
             table.add_row(str(name), "" if value is None else str(value))
         out.print(table)
     err.print(f"configuration file: {toml or 'none'}", markup=False)
+
+
+def show_command(
+    config: RagConfig,
+    source: Annotated[str, typer.Argument(help="The document's name, as a search shows it.", show_default=False)],
+    start: Annotated[int, typer.Option("--from", metavar="N", min=0, help="The first passage, counted from 0.")] = 0,
+    count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="How many.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Show the passages of a document in their order."""
+    from qwen3_rag.cli.console import note, print_json, print_passages
+    from qwen3_rag.query.results import read_passages
+    from qwen3_rag.store.opening import open_store
+
+    store = open_store(config, None)
+    try:
+        found = read_passages(store, source, start, count)
+    finally:
+        store.close()
+    if as_json:
+        print_json(found.model_dump())
+        return
+    print_passages(found.passages)
+    end = start + len(found.passages)
+    rest = f"; --from {end} reads on" if end < found.total else ""
+    note(f"{len(found.passages)} of {found.total} passages of {source}{rest}")
 
 
 def drop_command(

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 if TYPE_CHECKING:
     from qwen3_rag.ingestion.report import IngestReport, OnProgress
-    from qwen3_rag.query.results import Row, SearchResult
+    from qwen3_rag.query.results import Passage, Row, SearchResult
 
 
 class _Stdout(Console):
@@ -95,10 +95,23 @@ def progress_bar(enabled: bool, unit: str = "passages") -> Iterator[OnProgress |
         yield update
 
 
-def print_report(report: IngestReport) -> None:
-    """The outcome of an ingest, on stderr: skipped sources one a line, then the counts."""
+def print_skipped(report: IngestReport) -> None:
+    """What could not be read, on stderr: one line a reason with all sources that it holds for."""
+    by_reason: dict[str, list[str]] = {}
     for source, reason in report.skipped:
-        note(f"skipped {source}: {reason}")
+        by_reason.setdefault(reason, []).append(source)
+    for reason, sources in by_reason.items():
+        note(f"skipped {', '.join(sources)}: {reason}")
+
+
+def print_report(report: IngestReport) -> None:
+    """The outcome of an ingest, on stderr: what was skipped, what was passed over, then the counts."""
+    print_skipped(report)
+    if report.passed_over:
+        counts = (f"{count} {suffix or 'without a suffix'}" for suffix, count in report.passed_over.items())
+        note(f"passed over: {', '.join(counts)}")
+    if report.left_out:
+        note(f"left out by --include, --exclude or .gitignore: {report.left_out} (files and folders)")
     removed = f", {report.deleted} removed" if report.deleted else ""
     pruned = f", {report.pruned} vanished sources pruned" if report.pruned else ""
     skipped = f", {len(report.skipped)} skipped" if report.skipped else ""
@@ -119,15 +132,39 @@ def print_result(result: SearchResult, limit: int | None = None) -> None:
 def print_rows(rows: Sequence[Row]) -> None:
     for row in rows:
         out.print(f"\n[bold cyan]\\[{row.rank}][/bold cyan] {score(row.score)}  [dim]{escape(row.source)}[/dim]")
+        if place := whereabouts(row):
+            out.print(f"[dim]{escape(place)}[/dim]")
         out.print(escape(snippet(row.text)))
     out.print()
+
+
+def print_passages(passages: Sequence[Passage]) -> None:
+    """Passages in full, each under the line that says where it stands."""
+    for passage in passages:
+        out.print(f"[dim]{escape(whereabouts(passage))}[/dim]")
+        out.print(passage.text.strip(), markup=False, end="\n\n")
+
+
+def whereabouts(row: Passage) -> str:
+    """Where in its document a passage stands; "" where nothing is known.
+
+    >>> from qwen3_rag.query.results import Passage
+    >>> whereabouts(Passage(text="", source="tea.pdf", node_id="1", header_path="Tea > Green", position=3, page=2))
+    'Tea > Green · page 2 · passage 3'
+    """
+    path = row.header_path or ""
+    title = row.title if row.title and row.title != path.split(" > ")[0] else ""
+    page = f"page {row.page}" if row.page is not None else ""
+    position = f"passage {row.position}" if row.position is not None else ""
+    return " · ".join(filter(None, (title, path, page, position)))
 
 
 def print_sources(rows: Sequence[Row]) -> None:
     """The numbered sources under an answer."""
     out.print("\n[bold]Sources[/bold]")
     for row in rows:
-        out.print(f"[cyan]\\[{row.rank}][/cyan] {escape(row.source)}: {escape(headline(row.text))}")
+        page = f", page {row.page}" if row.page is not None else ""
+        out.print(f"[cyan]\\[{row.rank}][/cyan] {escape(row.source + page)}: {escape(headline(row.text))}")
 
 
 def snippet(text: str, length: int = SNIPPET) -> str:

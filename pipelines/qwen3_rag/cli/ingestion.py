@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qwen3_rag.cli.options import AsJson, Quiet, command
 from qwen3_rag.config import RagConfig
+from qwen3_rag.errors import ConfigError
+
+if TYPE_CHECKING:
+    from qwen3_rag.ingestion.pipeline import IngestOptions
+    from qwen3_rag.ingestion.report import IngestReport
 
 EPILOG = (
     "Examples: qwen3-rag ingest docs/ · qwen3-rag ingest docs/ notes.txt --prune · "
+    "qwen3-rag ingest . --include '*.md' --watch · qwen3-rag ingest --remove docs/old.md · "
     "qwen3-rag ingest beir/corpus.jsonl --collection beir --hybrid · qwen3-rag ingest docs/ --overwrite"
 )
 
@@ -22,9 +28,32 @@ def register(app: typer.Typer) -> None:
 
 def ingest_command(
     config: RagConfig,
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders: Markdown, text, BEIR corpus.jsonl.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files and folders, of any format that is known.", show_default=False)
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Drop and recreate the collection first.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove sources below PATHS that are gone.")] = False,
+    include: Annotated[
+        list[str], typer.Option("--include", metavar="GLOB", help="Only files below PATHS that match; repeatable.")
+    ] = [],  # noqa: B006  Typer copies it
+    exclude: Annotated[
+        list[str],
+        typer.Option("--exclude", metavar="GLOB", help="Not these files and folders/; repeatable, as in .gitignore."),
+    ] = [],  # noqa: B006
+    no_gitignore: Annotated[
+        bool, typer.Option("--no-gitignore", help="Also read what .gitignore files leave out.")
+    ] = False,
+    meta: Annotated[
+        list[str],
+        typer.Option("--meta", metavar="KEY=VALUE", help="Metadata for every passage, to filter by; repeatable."),
+    ] = [],  # noqa: B006
+    remove: Annotated[
+        list[str],
+        typer.Option("--remove", metavar="SOURCE", help="Instead of PATHS: delete a document or folder/; repeatable."),
+    ] = [],  # noqa: B006
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: ingest what changes until Ctrl-C. What is gone is removed.")
+    ] = False,
     name: Annotated[
         str | None, typer.Option("--name", help="What PATH is called in the names of its documents. [its own name]")
     ] = None,
@@ -40,29 +69,95 @@ def ingest_command(
     """Bring the collection in line with files and folders.
 
     Only what is new or changed is embedded; run it again at any time, also after an interruption. Files that cannot be
-    read are listed and skipped (exit code 3).
+    read are listed and skipped (exit code 3); files of kinds that nothing reads are counted and passed over.
     """
-    from qwen3_rag.cli.console import note, print_json, print_report, progress_bar
+    from qwen3_rag.cli.console import progress_bar
+    from qwen3_rag.documents.metadata import parse_meta
     from qwen3_rag.session import Session
 
+    if not paths or remove:
+        if paths or not remove or watch:
+            raise ConfigError("give PATHS to read, or --remove SOURCE: one of both")
+        _remove(config, remove, as_json, quiet)
+        return
+    options: IngestOptions = {
+        "prune": prune or watch,
+        "include": include,
+        "exclude": exclude,
+        "gitignore": not no_gitignore,
+        "metadata": parse_meta(meta),
+        "name": name,
+        "follow_links": follow_links,
+    }
+    if watch:
+        _watch(config, paths, overwrite, adopt, options, as_json, quiet)
+        return
     with Session(config) as session, progress_bar(not quiet) as on_progress:
-        report = session.ingest(
-            paths,
-            prune=prune,
-            name=name,
-            overwrite=overwrite,
-            adopt=adopt,
-            follow_links=follow_links,
-            on_progress=on_progress,
-        )
-    if as_json:
-        counts = {name: value for name, value in vars(report).items() if name != "skipped"}
-        skipped = [{"source": source, "reason": reason} for source, reason in report.skipped]
-        print_json({**counts, "skipped": skipped})
-    if quiet:
-        for source, reason in report.skipped:
-            note(f"skipped {source}: {reason}")
-    else:
-        print_report(report)
+        options["on_progress"] = on_progress
+        report = session.ingest(paths, overwrite=overwrite, adopt=adopt, **options)
+    _print(report, as_json, quiet)
     if not report.complete:
         raise typer.Exit(3)
+
+
+def _print(report: IngestReport, as_json: bool, quiet: bool) -> None:
+    from qwen3_rag.cli.console import print_json, print_report, print_skipped
+
+    if as_json:
+        print_json(report.to_json())
+    (print_skipped if quiet else print_report)(report)
+
+
+def _watch(
+    config: RagConfig,
+    paths: list[Path],
+    overwrite: bool,
+    adopt: bool,
+    options: IngestOptions,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """The models stay; the database is opened for each batch, and free for others in between."""
+    from qwen3_rag.cli.console import note
+    from qwen3_rag.ingestion.pipeline import check_options
+    from qwen3_rag.ingestion.pruning import Seen
+    from qwen3_rag.ingestion.watching import keep_in_line
+    from qwen3_rag.models import load_models
+    from qwen3_rag.session import Session
+
+    check_options(paths, options)
+    options["seen"] = Seen()
+    models = load_models(config, rerank=False)
+    known: set[tuple[str, str]] | None = None
+
+    def ingest_once() -> IngestReport:
+        is_first = known is None
+        with Session(config, models=models) as session:
+            return session.ingest(paths, overwrite=overwrite and is_first, adopt=adopt and is_first, **options)
+
+    def show(report: IngestReport) -> None:
+        """The first report, and those that say something new."""
+        nonlocal known
+        if known is None or report.has_changed or not known.issuperset(report.skipped):
+            _print(report, as_json, quiet)
+        if known is None and not quiet:
+            note("watching; Ctrl-C ends it")
+        known = set(report.skipped)
+
+    keep_in_line(paths, ingest_once, on_report=show, on_trouble=note)
+
+
+def _remove(config: RagConfig, sources: list[str], as_json: bool, quiet: bool) -> None:
+    from qwen3_rag.cli.console import note, print_json
+    from qwen3_rag.ingestion.removal import remove_documents
+    from qwen3_rag.store.opening import open_store
+
+    store = open_store(config, None)  # no model is needed
+    try:
+        report = remove_documents(store, sources)
+    finally:
+        store.close()
+    if as_json:
+        print_json(report.to_json())
+    if not quiet:
+        note(f"{report.pruned} documents with {report.deleted} passages removed")

@@ -29,7 +29,15 @@ from qwen3_rag.errors import RagError
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
 Filter = Annotated[
-    list[str], typer.Option("--filter", metavar="KEY=VALUE", help="Only passages with this metadata; repeatable.")
+    list[str],
+    typer.Option(
+        "--filter", metavar="KEY=VALUE", help="Only passages with this metadata; also != >= <= > <; repeatable."
+    ),
+]
+NoRerank = Annotated[bool, typer.Option("--no-rerank", help="Leave the second stage out.")]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--score-threshold", metavar="P", help="Drop passages that the second stage gives less, from 0 to 1."),
 ]
 
 _EVERYWHERE = "Options of every command"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qwen3_rag.cli.options import AsJson, Filter, command
+from qwen3_rag.cli.options import AsJson, Filter, NoRerank, Threshold, command
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
 
@@ -43,6 +43,8 @@ def search_command(
         str | None, typer.Option("--queries", metavar="FILE", help="One question a line; - is stdin.")
     ] = None,
     filters: Filter = [],  # noqa: B006  Typer copies it
+    no_rerank: NoRerank = False,
+    score_threshold: Threshold = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the passages that answer a question, or each question of a file."""
@@ -54,11 +56,11 @@ def search_command(
         raise ConfigError("give either a QUESTION or --queries FILE")
     wanted = parse_filters(filters)
     failed = False
-    with Session(config) as session:
+    with Session(_stages(config, no_rerank)) as session:
         session.open()
         for one in [question] if question is not None else read_questions(str(queries)):
             try:
-                result = session.search(one or "", filters=wanted)
+                result = session.search(one or "", filters=wanted, score_threshold=score_threshold)
             except ConfigError as error:
                 if question is not None:
                     raise
@@ -73,26 +75,36 @@ def search_command(
         raise typer.Exit(3)
 
 
-def compare_command(config: RagConfig, question: Question, filters: Filter = [], as_json: AsJson = False) -> None:  # noqa: B006
+def compare_command(
+    config: RagConfig,
+    question: Question,
+    filters: Filter = [],  # noqa: B006
+    no_rerank: NoRerank = False,
+    score_threshold: Threshold = None,
+    as_json: AsJson = False,
+) -> None:
     """Show both stages side by side: what reranking moved, and where to."""
     from qwen3_rag.cli.console import note, print_comparison, print_json
     from qwen3_rag.session import Session
 
     every_move = not as_json and "top_n" not in config.model_fields_set
-    with Session(config) as session:
-        result = session.search(question, filters=filters, top_n=config.top_k if every_move else None)
+    top_n = config.top_k if every_move else None
+    with Session(_stages(config, no_rerank)) as session:
+        result = session.search(question, filters=filters, top_n=top_n, score_threshold=score_threshold)
     if as_json:
         print_json(result.to_json())
         return
     print_comparison(result)
     if result.reranked is None:
-        note("no second stage: --rerank-model is none")
+        note("no second stage: --no-rerank, or --rerank-model is none")
 
 
 def ask_command(
     config: RagConfig,
     question: Question,
     filters: Filter = [],  # noqa: B006
+    no_rerank: NoRerank = False,
+    score_threshold: Threshold = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer as it is written.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -105,9 +117,10 @@ def ask_command(
     from qwen3_rag.session import Session
 
     stream = stream and not as_json
-    with Session(config) as session:
+    on_token = print_piece if stream else None
+    with Session(_stages(config, no_rerank)) as session:
         try:
-            result = session.ask(question, filters=filters, on_token=print_piece if stream else None)
+            result = session.ask(question, filters=filters, score_threshold=score_threshold, on_token=on_token)
         except NoAnswerError as error:
             if as_json:
                 print_json(error.result.to_json())
@@ -119,6 +132,10 @@ def ask_command(
         return
     out.print("" if stream else result.answer, markup=False)
     print_sources(result.cited)
+
+
+def _stages(config: RagConfig, no_rerank: bool) -> RagConfig:
+    return config.model_copy(update={"rerank_model": "none"}) if no_rerank else config
 
 
 def read_questions(name: str) -> Iterator[str]:

@@ -66,15 +66,18 @@ class PassageParser(NodeParser):
         as they are."""
         seen: dict[str, int] = {}
         position = count()
-        for page in pages:
-            whole, given = _checked_text(page), storable(page.metadata, page.node_id)
+        parsed = [(page, text := _checked_text(page), self._sections(page, text)) for page in pages]
+        headings = (one for _, _, found in parsed for one in found or () if one.level == 1 and one.path)
+        title = next(({"title": one.path[-1]} for one in headings), {})
+        for page, whole, found in parsed:
+            given = storable(page.metadata, page.node_id)
             # Made once: it hashes the whole document.
             source = page.source_node or page.as_related_node_info()
             source = source.model_copy(update={"metadata": given})
-            for text, extra in self._pieces(page, whole):
+            for text, extra in self._pieces(page, whole, found):
                 if not text.strip():
                     continue
-                metadata = {"position": next(position), **given, **extra}
+                metadata = {"position": next(position), **title, **given, **extra}
                 key = json.dumps([text, extra.get("header_path")], ensure_ascii=False)
                 seen[key] = seen.get(key, 0) + 1
                 identity = f"{page.node_id}\0{seen[key]}\0{key}"
@@ -87,17 +90,22 @@ class PassageParser(NodeParser):
                     relationships={NodeRelationship.SOURCE: source},
                 )
 
-    def _pieces(self, document: BaseNode, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    def _sections(self, document: BaseNode, text: str) -> list[Section] | None:
+        """The document at its headings; None where it is not cut there."""
         cut = cut_of(document.metadata.get("format"))
         if cut == "headings":
-            found = sections(text, mdx=str(document.metadata.get("source", "")).lower().endswith(".mdx"))
-        elif cut == "rst":
-            found = rst_sections(text)
-        else:
+            return list(sections(text, mdx=str(document.metadata.get("source", "")).lower().endswith(".mdx")))
+        return list(rst_sections(text)) if cut == "rst" else None
+
+    def _pieces(
+        self, document: BaseNode, text: str, found: list[Section] | None
+    ) -> Iterator[tuple[str, dict[str, str]]]:
+        if found is None:
             # Of a document that is a passage already, only what no model reads in one go is cut.
-            yield from ((piece, {}) for piece in self._fit(text, WHOLE_TOKENS if cut == "whole" else self.chunk_size))
+            is_passage = cut_of(document.metadata.get("format")) == "whole"
+            yield from ((piece, {}) for piece in self._fit(text, WHOLE_TOKENS if is_passage else self.chunk_size))
             return
-        for section in _telling(list(found)):
+        for section in _telling(found):
             path = " > ".join(section.path)[:MAX_METADATA]
             for piece in self._section_pieces(section):
                 yield piece, {"header_path": path}

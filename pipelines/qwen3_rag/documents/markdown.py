@@ -34,11 +34,13 @@ class Block(NamedTuple):
 
 @dataclass
 class Section:
-    """A heading with what follows it up to the next heading. `blocks` are in order, the heading excluded."""
+    """A heading with what follows it up to the next heading. `blocks` are in order, the heading excluded; `level` is 1
+    for the largest headings, 0 without one."""
 
     heading: str
     path: tuple[str, ...]
     blocks: list[Block] = field(default_factory=list)
+    level: int = 0
 
     @property
     def text(self) -> str:
@@ -79,6 +81,7 @@ def sections(text: str, mdx: bool = False) -> Iterator[Section]:
         above.append((level, " ".join(title.split())[:MAX_TITLE]))
         own_end = token.map[1] if token.map else end
         current = Section(_clean_heading("".join(lines[start:own_end])), tuple(name for _, name in above if name))
+        current.level = level
         current.blocks.append(_block(lines[own_end:end], "prose"))
     yield current
 

@@ -6,8 +6,9 @@ import datetime
 import enum
 import json
 import math
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Any
@@ -17,6 +18,73 @@ from qwen3_rag.errors import ConfigError
 MAX_METADATA_BYTES = 30_000
 """Milvus holds a row's metadata twice (for filters, and in the node) in 65,536 bytes."""
 _INT64 = range(-(2**63), 2**63)
+_KEY = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+OWN_KEYS = frozenset(
+    {"id", "doc_id", "document_id", "ref_doc_id", "text", "embedding", "sparse_embedding", "bm25_text"}
+    | {"source", "root", "format", "file_type", "title", "header_path", "position", "page", "modified", "beir_id"}
+)
+"""Metadata that the pipeline writes itself, and the fields of a collection."""
+
+
+def is_key(key: str) -> bool:
+    """Whether a filter may name it. Keys go into Milvus' expressions unquoted.
+
+    >>> is_key("source"), is_key("größe"), is_key("a b")
+    (True, False, False)
+    """
+    return _KEY.fullmatch(key) is not None
+
+
+def as_number(text: str) -> int | float | None:
+    """The number that a text is; None for any other text, one that begins with a needless zero among them.
+
+    >>> as_number("2024"), as_number("-1.5"), as_number("007"), as_number("1.2.3")
+    (2024, -1.5, None, None)
+    """
+    if len(text) > 40 or not _NUMBER.fullmatch(text):
+        return None
+    if text.lstrip("-").isdecimal():
+        return int(text) if int(text) in _INT64 else None
+    return float(text) if math.isfinite(float(text)) else None
+
+
+def parse_meta(pairs: Iterable[str]) -> dict[str, str | int | float]:
+    """`key=value` texts as metadata. What is written as a number is written is one, so that it compares as such.
+
+    >>> parse_meta(["team=search", "year=2024", "version=1.10"])
+    {'team': 'search', 'year': 2024, 'version': '1.10'}
+    """
+    found: dict[str, str | int | float] = {}
+    for pair in pairs:
+        key, sign, value = (part.strip() for part in pair.partition("="))
+        if not sign or not value or key in found:
+            raise ConfigError(f"--meta {pair!r} must read key=value, each key once, e.g. team=search")
+        number = as_number(value)
+        found[key] = value if number is None or str(number) != value else number
+    return dict(check_given(found))
+
+
+def check_given(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Metadata for all documents, unless a filter could not name a key, or it is one that the pipeline writes."""
+    for key in metadata:
+        if not is_key(key) or key.startswith("_"):
+            raise ConfigError(f"--meta {key!r} is no metadata key; keys are letters, digits and underscores")
+        if key in OWN_KEYS:
+            raise ConfigError(f"--meta {key!r} is written by the pipeline itself; give another key")
+    return storable(metadata, "--meta")
+
+
+def modified(seconds: float) -> str | None:
+    """A file's time of modification, in ISO and UTC, so that times compare as texts.
+
+    >>> modified(1700000000.7)
+    '2023-11-14T22:13:20+00:00'
+    """
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):  # a year that is none
+        return None
 
 
 def storable(metadata: Mapping[str, Any], document: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def rst_sections(text: str) -> Iterator[Section]:
         level = styles.index(style)
         title = " ".join(lines[line + (height == 3)].split())[:MAX_TITLE]
         above = [(other, name) for other, name in above if other < level] + [(level, title)]
-        current = Section("".join(lines[line : line + height]), tuple(name for _, name in above))
+        current = Section("".join(lines[line : line + height]), tuple(name for _, name in above), level=level + 1)
         start = line = line + height
     current.blocks.extend(_blocks(lines[start:]))
     yield current

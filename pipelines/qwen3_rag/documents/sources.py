@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 Name = Callable[[Path], str]
@@ -15,12 +16,26 @@ Skip = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file to read. `source` is its name in the collection, `kind` the name of its format."""
+    """One file to read. `source` is its name in the collection, `kind` the name of its format, `state` what `os.stat`
+    says of it."""
 
     path: Path
     source: str
     kind: str
-    size: int
+    state: os.stat_result
+
+    @property
+    def size(self) -> int:
+        return self.state.st_size
+
+
+@dataclass
+class Tally:
+    """What a walk does not take and nobody needs to mend: files that no format reads, by suffix, and the files and
+    folders that a selection leaves out."""
+
+    passed_over: Counter[str] = field(default_factory=Counter)
+    left_out: int = 0
 
 
 def source_name(path: Path) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwen3_rag.documents.formats import format_of
-from qwen3_rag.documents.sources import Name, Skip, SourceFile, shown_name, source_name
+from qwen3_rag.documents.selection import Ignored, Selection, ignored_above
+from qwen3_rag.documents.sources import Name, Skip, SourceFile, Tally, shown_name, source_name
 from qwen3_rag.errors import ConfigError
 
 _Key = tuple[int, int]
@@ -25,36 +26,56 @@ def check_paths(paths: Sequence[str | Path]) -> None:
 
 
 def find_files(
-    paths: Sequence[str | Path], skip: Skip, *, name: Name = source_name, follow_links: bool = False
+    paths: Sequence[str | Path],
+    skip: Skip,
+    *,
+    name: Name = source_name,
+    follow_links: bool = False,
+    selection: Selection | None = None,
+    tally: Tally | None = None,
 ) -> Iterator[SourceFile]:
-    """The files of `paths` in a fixed order, each folder once. Hidden files and folders inside a folder are left out.
+    """The files of `paths` in a fixed order, each folder once. Hidden files and folders inside a folder are left out,
+    and so are Milvus Lite databases.
 
-    Below a folder only formats that are known are taken; a file named by itself is taken with any suffix, as plain text
-    when it is unknown. A link below a folder that leads out of it is skipped unless `follow_links`: whoever wrote the
-    folder would choose what of this machine is read. Links in `paths` themselves are the caller's own.
+    Below a folder only formats that are known are taken, and what the selection takes; a file named by itself is taken
+    with any suffix, as plain text when it is unknown, and whatever `.gitignore` says. A link below a folder that leads
+    out of it is skipped unless `follow_links`: whoever wrote the folder would choose what of this machine is read.
+    Links in `paths` themselves are the caller's own.
     """
     done: set[_Key] = set()
+    selection, tally = selection or Selection(), tally or Tally()
     for given in paths:
         path = Path(os.path.expanduser(given))
         if _has_bad_name(path, name, skip):
             continue
         if path.is_dir():
-            yield from _Walk(None if follow_links else path.resolve(), done, name, skip).files(path, ())
+            if is_database(path.name):
+                skip(name(path), "a Milvus Lite database, not documents")
+                continue
+            top = os.path.abspath(path)
+            walk = _Walk(None if follow_links else path.resolve(), top, done, name, skip, selection, tally)
+            yield from walk.files(path, (), ignored_above(top) if selection.gitignore else Ignored())
+        elif not selection.takes(path.name):
+            tally.left_out += 1
         elif found := _file(path, format_of(path) or "text", name, skip):
             yield found
 
 
 @dataclass(frozen=True)
 class _Walk:
-    """One of the given folders. `root` is where it really is, or None to follow links anywhere."""
+    """One of the given folders: `top` as an absolute path; `root` is where it really is, or None to follow links
+    anywhere."""
 
     root: Path | None
+    top: str
     done: set[_Key]
     name: Name
     skip: Skip
+    selection: Selection
+    tally: Tally
 
-    def files(self, folder: Path, above: tuple[_Key, ...]) -> Iterator[SourceFile]:
-        """The files below `folder`; `above` are the folders on the way to it."""
+    def files(self, folder: Path, above: tuple[_Key, ...], ignored: Ignored) -> Iterator[SourceFile]:
+        """The files below `folder`; `above` are the folders on the way to it, `ignored` what their rules leave out."""
         try:
             info = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -68,13 +89,22 @@ class _Walk:
         if key in self.done:
             return
         self.done.add(key)
+        if self.selection.gitignore:
+            ignored = ignored.within(os.path.abspath(folder))
         for entry in entries:
-            if not entry.name.startswith(".") and not _has_bad_name(folder / entry.name, self.name, self.skip):
-                yield from self._entry(entry, folder / entry.name, (*above, key))
+            if not entry.name.startswith("."):
+                yield from self._entry(entry, folder / entry.name, (*above, key), ignored)
 
-    def _entry(self, entry: os.DirEntry[str], path: Path, above: tuple[_Key, ...]) -> Iterator[SourceFile]:
+    def _entry(
+        self, entry: os.DirEntry[str], path: Path, above: tuple[_Key, ...], ignored: Ignored
+    ) -> Iterator[SourceFile]:
         try:
             is_folder = entry.is_dir()
+            if not self._takes(path, is_folder, ignored):
+                self.tally.left_out += 1
+                return
+            if _has_bad_name(path, self.name, self.skip) or (is_folder and is_database(entry.name)):
+                return
             kind = None if is_folder else format_of(path, in_folder=True)
             if (is_folder or kind) and entry.is_symlink() and not self._within(path):
                 self.skip(self.name(path), "a link that leads out of its folder; --follow-links follows it")
@@ -83,9 +113,17 @@ class _Walk:
             self.skip(self.name(path), _reason(error))
             return
         if is_folder:
-            yield from self.files(path, above)
-        elif kind and (found := _file(path, kind, self.name, self.skip)):
+            yield from self.files(path, above, ignored)
+        elif not kind:
+            self.tally.passed_over[path.suffix.lower()] += 1
+        elif found := _file(path, kind, self.name, self.skip):
             yield found
+
+    def _takes(self, path: Path, is_folder: bool, ignored: Ignored) -> bool:
+        place = os.path.abspath(path)
+        below = os.path.relpath(place, self.top)
+        chosen = self.selection.enters(f"{below}/") if is_folder else self.selection.takes(below)
+        return chosen and not ignored.holds(place, is_folder)
 
     def _within(self, link: Path) -> bool:
         """Whether a link ends inside the root. One that ends nowhere is left to be reported as what it is."""
@@ -106,17 +144,22 @@ def _has_bad_name(path: Path, name: Name, skip: Skip) -> bool:
     return bad
 
 
+def is_database(name: str) -> bool:
+    """Whether a folder's name is that of a Milvus Lite database: `--uri` takes no others."""
+    return name.endswith(".db")
+
+
 def _file(path: Path, kind: str, name: Name, skip: Skip) -> SourceFile | None:
     source = name(path)
     try:
-        size = path.stat().st_size
+        state = path.stat()
     except OSError as error:
         skip(source, _reason(error))
         return None
     if not path.is_file():
         skip(source, "not a regular file")
         return None
-    return SourceFile(path, source, kind, size)
+    return SourceFile(path, source, kind, state)
 
 
 def _reason(error: OSError) -> str:

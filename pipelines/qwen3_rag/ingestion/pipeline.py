@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.node_parser import NodeParser
@@ -13,13 +15,30 @@ from llama_index.core.schema import Document
 from qwen3_rag.documents.chunking import PassageParser
 from qwen3_rag.documents.decoding import UnreadableError
 from qwen3_rag.documents.formats import FORMATS
-from qwen3_rag.documents.sources import Skip, SourceFile
+from qwen3_rag.documents.metadata import check_given, modified
+from qwen3_rag.documents.selection import Selection
+from qwen3_rag.documents.sources import Skip, SourceFile, Tally
 from qwen3_rag.documents.walk import check_paths, find_files
+from qwen3_rag.ingestion.pruning import Pruning, Seen
 from qwen3_rag.ingestion.report import IngestReport, OnProgress, Progress
-from qwen3_rag.ingestion.roots import Names, names_of, old_names
+from qwen3_rag.ingestion.roots import names_of, old_names
 from qwen3_rag.ingestion.writer import Writer
 from qwen3_rag.store.catalog import Root
 from qwen3_rag.store.vector_store import RagVectorStore
+
+
+class IngestOptions(TypedDict, total=False):
+    """What an ingest of files may be told; see `ingest`."""
+
+    prune: bool
+    name: str | None
+    include: Sequence[str]
+    exclude: Sequence[str]
+    gitignore: bool
+    metadata: Mapping[str, Any] | None
+    follow_links: bool
+    on_progress: OnProgress | None
+    seen: Seen | None
 
 
 def ingest(
@@ -28,55 +47,80 @@ def ingest(
     store: RagVectorStore,
     embed_model: BaseEmbedding,
     parser: NodeParser | None = None,
-    prune: bool = False,
-    name: str | None = None,
-    follow_links: bool = False,
     batch_size: int = 64,
-    on_progress: OnProgress | None = None,
+    **options: Unpack[IngestOptions],
 ) -> IngestReport:
-    """Bring the collection in line with files and folders (Markdown, plain text, BEIR corpus.jsonl).
+    """Bring the collection in line with files and folders, of any format in `documents.formats`.
 
     Args:
-        prune: delete the passages of files below `paths` that are no longer there. Files that could not be read keep
-            their passages, and so do documents that no file ingest wrote.
+        batch_size: passages embedded and written together.
+        prune: delete the passages of files below `paths` that are no longer there. Files that could not be read, and
+            those that `include` and `exclude` keep out of this run, keep their passages, and so do documents that no
+            file ingest wrote.
         name: what the folder is called in the names of its documents, instead of its own name; the name of a folder
             that has moved.
+        include, exclude: patterns as in `.gitignore`, relative to each of `paths`; see `Selection`.
+        gitignore: obey `.gitignore` files (the default).
+        metadata: values for every passage, beside those of its document. A later run without them takes them off.
         follow_links: also read what links below a folder reach outside it; else they are skipped.
-        batch_size: passages embedded and written together.
+        seen: files that need not be read again, brought up to date; for a process that ingests a folder repeatedly.
 
     Raises:
-        ConfigError: a path does not exist, or two folders have the same name; nothing has been written then.
+        ConfigError: a path does not exist, two folders have the same name, or an option is wrong; nothing has been
+            written then.
 
     >>> report = ingest(["docs/"], store=store, embed_model=models.embed, prune=True)
     >>> report.written, report.kept, report.skipped
     (72, 0, [])
     """
-    check_paths(paths)
-    parser = parser or PassageParser()
+    selection, given = check_options(paths, options)
+    parser, seen, tally = parser or PassageParser(), options.get("seen") or Seen(), Tally()
+    seen.begin(store.uid)
     with Writer(store, embed_model, batch_size) as writer:
-        report, unreadable = writer.report, set[str]()
+        report = writer.report
+        names = names_of(paths, writer.catalog, options.get("name"))
+        pruning = Pruning(names, selection)
 
         def skip(source: str, reason: str) -> None:
             report.skipped.append((source, reason))
-            unreadable.add(source)
+            pruning.kept.add(source)
 
-        names = names_of(paths, writer.catalog, name)
-        progress = _Meter(paths, names, follow_links, report, on_progress)
+        find = partial(
+            find_files,
+            paths,
+            name=names.source,
+            follow_links=options.get("follow_links", False),
+            selection=selection,
+        )
+        progress = _Meter(find, report, options.get("on_progress"))
         writer.on_batch = progress.tell
-        for file in find_files(paths, skip, name=names.source, follow_links=follow_links):
+        for file in find(skip, tally=tally):
+            if seen.has(file):
+                pruning.kept.add(file.source)
+                continue
             progress.begin(file)
-            root = names.root(file.path)
-            for source, found in groupby(_read(file, root, writer, skip), key=lambda document: document.node_id):
+            root, skipped = names.root(file.path), len(report.skipped)
+            for source, found in groupby(_read(file, root, given, writer, skip), key=lambda one: one.node_id):
                 pages = list(found)
                 passages = parser.get_nodes_from_documents(pages)
                 writer.put(source, passages, root.path, _old_names(store, file, source))
                 progress.advance(pages)
+            if len(report.skipped) == skipped:
+                seen.put(file)
         writer.flush()
-        if prune:
-            for path in paths:
-                writer.prune(names.root(path).path, _is_gone(names, path, unreadable))
+        for scope, is_gone in pruning.scopes(paths) if options.get("prune") else ():
+            writer.prune(scope.path, is_gone)
         progress.end()
+    seen.commit()
+    report.passed_over, report.left_out = dict(sorted(tally.passed_over.items())), tally.left_out
     return report
+
+
+def check_options(paths: Sequence[str | Path], options: IngestOptions) -> tuple[Selection, Mapping[str, Any]]:
+    """What is meant of the paths, and the metadata that is given for all; ConfigError before anything is done."""
+    check_paths(paths)
+    selection = Selection(options.get("include", ()), options.get("exclude", ()), options.get("gitignore", True))
+    return selection, check_given(options.get("metadata") or {})
 
 
 def ingest_documents(
@@ -96,34 +140,25 @@ def ingest_documents(
     return writer.report
 
 
-def _is_gone(names: Names, path: str | Path, unreadable: Iterable[str]) -> Callable[[str], bool]:
-    """Tells, of a document of the path's root that this run has not met, whether it is to go: it lay below the path,
-    or its name is one that the root had before."""
-    below, own = names.source(path), names.root(path).name
-
-    def is_gone(source: str) -> bool:
-        return (_below(source, below) or not _below(source, own)) and not _below_any(source, unreadable)
-
-    return is_gone
-
-
 def _old_names(store: RagVectorStore, file: SourceFile, source: str) -> list[str]:
     """What version 0.1 may have called a document of a file, in a collection that it made."""
     part = source.removeprefix(file.source)
     return [] if store.uid else [name + part for name in old_names(file.path)]
 
 
-def _read(file: SourceFile, root: Root, writer: Writer, skip: Skip) -> Iterator[Document]:
+def _read(file: SourceFile, root: Root, given: Mapping[str, Any], writer: Writer, skip: Skip) -> Iterator[Document]:
     """The file's documents. The reader tells `skip` of parts, this function of the whole, that cannot be read."""
+    when = modified(file.state.st_mtime)
+    added = {**given, "root": root.path, "root_name": root.name, **({"modified": when} if when else {})}
     try:
         for document in FORMATS[file.kind].reader.lazy_load_data(file.path, source=file.source, skip=skip):
             # The file itself may be given twice; an id of its own that a part of it gives itself may not.
             if document.node_id != file.source and not writer.meet(document.node_id):
                 skip(document.node_id, "second document with this id; the first one is used")
                 continue
-            document.metadata |= {"root": root.path, "root_name": root.name}
-            document.excluded_embed_metadata_keys += ["root", "root_name"]
-            document.excluded_llm_metadata_keys += ["root", "root_name"]
+            document.metadata.update(added)
+            document.excluded_embed_metadata_keys.extend(added)
+            document.excluded_llm_metadata_keys.extend(added)
             yield document
     except UnreadableError as error:
         skip(file.source, str(error))
@@ -137,15 +172,10 @@ class _Meter:
     """Tells a listener how far an ingest is. Without one nothing is measured."""
 
     def __init__(
-        self,
-        paths: Sequence[str | Path],
-        names: Names,
-        follow_links: bool,
-        report: IngestReport,
-        listener: OnProgress | None,
+        self, find: Callable[[Skip], Iterator[SourceFile]], report: IngestReport, listener: OnProgress | None
     ) -> None:
         self._report, self._listener = report, listener
-        found = find_files(paths, lambda *_: None, name=names.source, follow_links=follow_links) if listener else ()
+        found = find(lambda *_: None) if listener else iter(())
         self._total = sum(file.size for file in found)
         self._file: SourceFile | None = None
         self._done = self._within = 0
@@ -171,12 +201,3 @@ class _Meter:
     def _tell(self, done: int, source: str) -> None:
         if self._listener:
             self._listener(Progress(done, self._total, self._report.written + self._report.kept, source))
-
-
-def _below(source: str, outer: str) -> bool:
-    """Whether a document is the one of another name, or lies below or in it."""
-    return source == outer or source.startswith((f"{outer}/", f"{outer}#"))
-
-
-def _below_any(source: str, outer: Iterable[str]) -> bool:
-    return any(_below(source, one) for one in outer)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
 class IngestReport:
-    """What an ingest did. `updated`: passages among `kept` whose metadata changed; `skipped`: (source, reason)."""
+    """What an ingest did. `updated`: passages among `kept` whose metadata changed; `skipped`: (source, reason).
+
+    `passed_over` counts files that no format reads by suffix; `left_out` the files and folders that `--include`,
+    `--exclude` or `.gitignore` leave out (what is in such a folder is not looked at).
+    """
 
     documents: int = 0
     unchanged: int = 0
@@ -18,12 +23,23 @@ class IngestReport:
     deleted: int = 0
     pruned: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
     seconds: float = 0.0
 
     @property
     def complete(self) -> bool:
         """Whether every source could be read."""
         return not self.skipped
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything was written or deleted."""
+        return bool(self.written or self.updated or self.deleted or self.pruned)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of the command line."""
+        return {**vars(self), "skipped": [{"source": source, "reason": reason} for source, reason in self.skipped]}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ Only what the run meets is looked up, by primary key, so that its cost does not 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -158,7 +159,12 @@ class Writer:
         for node in nodes:
             node.embedding = held[node.node_id].embedding
         if nodes:
-            self._rows.upsert(passages_batch(nodes))
+            batch = passages_batch(nodes)
+            # Milvus Lite keeps the fields of a row that the new one does not name: those that go are named, as null.
+            gone = [dict.fromkeys(held[node.node_id].metadata.keys() - node.metadata.keys()) for node in nodes]
+            rows = zip(batch["row"], gone, strict=True)
+            batch["row"] = [json.dumps({**fields, **json.loads(row)}, ensure_ascii=False) for row, fields in rows]
+            self._rows.upsert(batch)
 
     def _write_new(self, documents: Sequence[_Document]) -> None:
         """Write rows that are missing. A text that its document has in a row which goes keeps that row's vector."""

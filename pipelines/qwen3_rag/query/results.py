@@ -5,18 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llama_index.core.schema import MetadataMode, NodeWithScore
+from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 from pydantic import BaseModel
 
+from qwen3_rag.store.reading import read_document
+from qwen3_rag.store.vector_store import RagVectorStore
 
-class Row(BaseModel):
-    """One passage of a result list. `rank` counts from 1; `text` is the passage as stored."""
 
-    rank: int
-    score: float
+class Passage(BaseModel):
+    """One passage as stored, and where it stands: `header_path` ends with its own heading, `position` counts from 0
+    within its document, `page` is the page of a document that has some. None: there is none."""
+
     text: str
     source: str
     node_id: str
+    title: str | None = None
+    header_path: str | None = None
+    position: int | None = None
+    page: int | str | None = None
+
+
+class DocumentPassages(BaseModel):
+    """Passages of one document in their order; `total` counts all that it has."""
+
+    source: str
+    total: int
+    passages: list[Passage]
+
+
+class Ranked(BaseModel):
+    """A place in a result list; `rank` counts from 1."""
+
+    rank: int
+    score: float
+
+
+class Row(Passage, Ranked):
+    """One passage of a result list."""
 
 
 class RerankedRow(Row):
@@ -58,11 +83,37 @@ def as_result(
     return SearchResult(query=question, mode=mode, dense=dense, reranked=reranked)
 
 
+def read_passages(store: RagVectorStore, source: str, start: int = 0, count: int | None = None) -> DocumentPassages:
+    """Passages `start` to `start + count` of a document (None: to its end), in their order.
+
+    Raises:
+        ConfigError: there is no such document, or a bound is none.
+
+    >>> read_passages(store, "docs/faq.md", start=2, count=1).passages[0].position
+    2
+    """
+    found = read_document(store, source, start, count)
+    passages = [Passage(**_fields(node)) for node in found.nodes]
+    return DocumentPassages(source=source, total=found.total, passages=passages)
+
+
 def _row(rank: int, hit: NodeWithScore) -> dict[str, Any]:
+    return {"rank": rank, "score": hit.score or 0.0, **_fields(hit.node)}
+
+
+def _fields(node: BaseNode) -> dict[str, Any]:
+    found = node.metadata
     return {
-        "rank": rank,
-        "score": hit.score or 0.0,
-        "text": hit.node.get_content(metadata_mode=MetadataMode.NONE),
-        "source": str(hit.node.metadata.get("source") or hit.node.ref_doc_id or ""),
-        "node_id": hit.node_id,
+        "text": node.get_content(metadata_mode=MetadataMode.NONE),
+        "source": str(found.get("source") or node.ref_doc_id or ""),
+        "node_id": node.node_id,
+        "title": _text(found.get("title")),
+        "header_path": _text(found.get("header_path")),
+        "position": found["position"] if type(found.get("position")) is int else None,
+        "page": found["page"] if type(found.get("page")) is int else _text(found.get("page")),
     }
+
+
+def _text(value: Any) -> str | None:
+    """What other readers may have put there, as text; None for nothing."""
+    return None if value is None else str(value) or None

@@ -25,7 +25,8 @@ Mode = Literal["dense", "hybrid"]
 class Wishes(TypedDict, total=False):
     """What one question may ask for; what it does not say is as configured.
 
-    `instruction` is for both stages, the other two for one. `rerank=False` leaves the second stage out.
+    `instruction` is for both stages, the other two for one. `rerank=False` leaves the second stage out; of what it
+    keeps, `score_threshold` drops passages below that probability.
     """
 
     top_k: int | None
@@ -36,6 +37,7 @@ class Wishes(TypedDict, total=False):
     query_instruction: str | None
     rerank_instruction: str | None
     rerank: bool
+    score_threshold: float | None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class TwoStages:
         query_instruction: str | None = None,
         rerank_instruction: str | None = None,
         rerank: bool = True,
+        score_threshold: float | None = None,
     ) -> _Round:
         wanted = _within("top_n", self.top_n if top_n is None else top_n)
         candidates = _within("top_k", self.top_k if top_k is None else top_k)
@@ -138,7 +141,9 @@ class TwoStages:
         reranker = self.reranker if rerank else None
         if reranker is not None and "top_n" in type(reranker).model_fields:
             reranker = reranker.model_copy(update={"top_n": wanted})  # shares the loaded weights
-        return _Round(question, retriever, reranker, mode, wanted, instruction, query_instruction, rerank_instruction)
+        threshold = _probability(score_threshold, reranker)
+        instructions = (instruction, query_instruction, rerank_instruction)
+        return _Round(question, retriever, reranker, mode, wanted, *instructions, threshold)
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,7 @@ class _Round:
     instruction: str | None = None
     query_instruction: str | None = None
     rerank_instruction: str | None = None
+    threshold: float | None = None
 
     def run(self) -> Found:
         candidates = self.find()
@@ -192,6 +198,8 @@ class _Round:
             raise ConfigError(str(error)) from error
 
     def found(self, candidates: list[NodeWithScore], kept: list[NodeWithScore] | None) -> Found:
+        if kept is not None and self.threshold is not None:
+            kept = [hit for hit in kept if (hit.score or 0.0) >= self.threshold]
         best = (candidates if kept is None else kept)[: self.top_n]
         return Found(self.question, self.mode, candidates, kept, best)
 
@@ -217,3 +225,16 @@ def _within(name: str, value: int) -> int:
     if not 1 <= value <= MAX_TOP_K:
         raise ConfigError(f"{name}={value} must be from 1 to {MAX_TOP_K}, Milvus' own bound; give one of these")
     return value
+
+
+def _probability(threshold: float | None, reranker: BaseNodePostprocessor | None) -> float | None:
+    if threshold is None:
+        return None
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f"score_threshold={threshold} must be a probability from 0 to 1; give one of these")
+    if reranker is None:
+        raise ConfigError(
+            f"score_threshold={threshold} is a probability of the second stage, which is left out; name a reranker "
+            "with --rerank-model, or give no threshold"
+        )
+    return threshold
