@@ -30,12 +30,19 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 SNIPPET = 300
 
 
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
+
+
 def quiet_libraries() -> None:
     """Silence what repeats an exception that we explain ourselves. Warnings of ours and of Python stay."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for name in ("pymilvus", "milvus_lite"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # It logs the traceback of every error that it raises. Its own configuration, when it is imported, sets all levels
+    # back, and leaves filters.
+    logging.getLogger("pymilvus.decorators").addFilter(_nothing)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
