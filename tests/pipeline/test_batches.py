@@ -6,7 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
-from llama_index.core.schema import TextNode
+from llama_index.core.schema import MetadataMode, TextNode
 from pymilvus.exceptions import MilvusException
 from qwen3_rag.config import RagConfig
 from qwen3_rag.ingestion import batches as module
@@ -31,7 +31,8 @@ def test_both_steps_work_after_a_journey(store_of: OpenStore, config: RagConfig)
     embed = pickle.loads(pickle.dumps(EmbedBatch(HashingEmbedding)))
     writer = pickle.loads(pickle.dumps(MilvusWriter(client_options(config), config.collection, client=store.client)))
     batch = embed(pickle.loads(pickle.dumps(passages_batch(NODES))))
-    assert batch["embedding"] == HashingEmbedding().get_text_embedding_batch([node.text for node in NODES])
+    texts = [node.get_content(MetadataMode.EMBED) for node in NODES]
+    assert batch["embedding"] == HashingEmbedding().get_text_embedding_batch(texts)
     assert (writer.upsert(batch), writer.upsert(batch)) == (5, 5)
     assert held_ids(store) == [node.node_id for node in NODES]
     found = store.held(["3"], with_vectors=True)["3"]

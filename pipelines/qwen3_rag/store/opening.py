@@ -75,10 +75,17 @@ def open_store(
                 raise UnavailableError(_missing(client, config))
             if identity is None:
                 raise ConfigError("a new collection needs the identity of its embedding model")
-            _create(client, config, identity)
-            found = describe(client, config.collection)
-            if found is None:
-                raise UnavailableError(f"Milvus at {config.uri} made no collection {config.collection!r}; try again")
+            uid, hybrid = uuid.uuid4().hex, config.hybrid or config.mode == "hybrid"
+            try:
+                _create(client, config, identity, uid, hybrid)
+            except MilvusException as error:
+                if "no index" not in str(error):
+                    raise
+                # Milvus Lite's server was seen to miss the index of a collection that was dropped a moment before.
+                _drop(client, config.collection)
+                _create(client, config, identity, uid, hybrid)
+            client.load_collection(config.collection)
+            return _attach(config, identity.dimension, hybrid, uid)
         if adopt is not None and identity is not None and found.identity is None:
             check_collection(config, found, None)
             _adopt(client, config, found, identity, adopt)
@@ -108,7 +115,7 @@ def _drop(client: MilvusClient, name: str) -> None:
     drop_catalog(client, name)
 
 
-def _create(client: MilvusClient, config: RagConfig, identity: ModelIdentity) -> None:
+def _create(client: MilvusClient, config: RagConfig, identity: ModelIdentity, uid: str, hybrid: bool) -> None:
     """The fields and indexes that `MilvusVectorStore` itself would make, in a collection that says its model.
 
     It says so from its creation on, and twice: a server forgets properties that were altered later, Milvus Lite keeps
@@ -116,7 +123,7 @@ def _create(client: MilvusClient, config: RagConfig, identity: ModelIdentity) ->
     """
     if len(config.collection) > MAX_NAME:
         raise ConfigError(f"collection name {config.collection!r:.80} has over {MAX_NAME} letters")
-    properties = written_properties(identity, uuid.uuid4().hex)
+    properties = written_properties(identity, uid)
     schema = client.create_schema(
         auto_id=False, enable_dynamic_field=True, description=json.dumps(properties, ensure_ascii=False)
     )
@@ -127,7 +134,7 @@ def _create(client: MilvusClient, config: RagConfig, identity: ModelIdentity) ->
     # Exact search in Lite; servers choose (Zilliz Cloud takes nothing else).
     kind = "FLAT" if config.is_lite else "AUTOINDEX"
     index.add_index("embedding", index_name="embedding", index_type=kind, metric_type=METRIC)
-    if config.hybrid or config.mode == "hybrid":
+    if hybrid:
         function = bm25.bm25_function()
         schema.add_field(bm25.FIELD, DataType.VARCHAR, max_length=_TEXT, **function.get_field_kwargs())
         schema.add_field("sparse_embedding", DataType.SPARSE_FLOAT_VECTOR)
