@@ -72,7 +72,6 @@ def test_a_catalog_that_was_not_finished_is_made_again(store: RagVectorStore) ->
     write(Path("docs"), {"a.md": "one"})
     ingest(["docs"], store=store, embed_model=HashingEmbedding())
     name = store.collection_name + SUFFIX
-    store.client.query(name, filter='kind == "state"', output_fields=["id"])
     state = store.client.query(name, filter='kind == "state"', output_fields=["id"])[0]["id"]
     store.client.delete(name, ids=[state])
     assert find_catalog(store.client, store.collection_name, store.uid) is None

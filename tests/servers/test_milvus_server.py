@@ -86,7 +86,8 @@ def test_a_running_client_survives_a_restart(server: MilvusServer, config: RagCo
     before = [hit.node_id for hit in retriever.retrieve("file 7 part 3")]
     port = server.uri.rpartition(":")[2]
     server.kill()
-    assert server.start().rpartition(":")[2] == port or pytest.skip("the port was taken meanwhile")
+    if server.start().rpartition(":")[2] != port:
+        pytest.skip("the port was taken meanwhile")
     assert [hit.node_id for hit in retriever.retrieve("file 7 part 3")] == before
     store.client.close()
 
