@@ -19,6 +19,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "openai",
         "markdown_it",
         "ir_measures",
+        "scipy",
         "yaml",
         "tomlkit",
         "pathspec",
