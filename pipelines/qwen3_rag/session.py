@@ -25,6 +25,7 @@ from qwen3_rag.ingestion.report import IngestReport
 from qwen3_rag.models import Models, load_models, load_reranker
 from qwen3_rag.query.answering import AnswerResult, OnToken, answering, as_answer, make_writer
 from qwen3_rag.query.engine import make_index
+from qwen3_rag.query.filters import Filters, make_filters
 from qwen3_rag.query.results import DocumentPassages, SearchResult, read_passages
 from qwen3_rag.query.stages import Found, TwoStages, Wishes
 from qwen3_rag.store.connect import prepare_folder, require_database
@@ -52,6 +53,8 @@ class Session:
         store: an open collection to use. It stays the caller's to close.
         models: models to use instead of the configured ones.
         llm: the language model for answers instead of the configured one.
+        scope: filters; the passages of which they do not hold cannot be read through this session, by no call, tool or
+            part of it (`store`, `stages`): what a question wishes for only narrows them down. Writing knows no scope.
 
     Every method may raise `ConfigError` (what the caller can mend) and `UnavailableError` (model, database or language
     model cannot be had).
@@ -64,8 +67,11 @@ class Session:
         models: Models | None = None,
         *,
         llm: LLM | None = None,
+        scope: Filters = None,
     ) -> None:
         self.config = config if config is not None else load_config()
+        self.scope = make_filters(scope)
+        """What holds for every passage that can be read; None: all can."""
         self._given, self._store = store, store
         self._models, self._with_reranker = models, models is not None
         self.writer = make_writer(self.config, llm)
@@ -98,9 +104,10 @@ class Session:
 
     @property
     def store(self) -> RagVectorStore:
-        """The open collection, a LlamaIndex vector store."""
+        """The open collection, a LlamaIndex vector store: within the scope and to be read, where there is one."""
         with self._lock:
-            return self._store if self._store is not None else self._open()
+            store = self._store if self._store is not None else self._open()
+            return store if self.scope is None else store.scoped(self.scope)
 
     @property
     def stages(self) -> TwoStages:
@@ -192,7 +199,7 @@ class Session:
 
     def remove(self, *sources: str) -> IngestReport:
         """Delete documents by their names, or those of folders and files that they lie in."""
-        return remove_documents(self.store, sources)
+        return remove_documents(self._open(), sources)
 
     def close(self) -> None:
         """Let go of the collection, the lock of a Milvus Lite database included. A closed session stays closed."""

@@ -32,6 +32,7 @@ from qwen3_rag.store.catalog import Catalog, find_catalog, open_catalog
 from qwen3_rag.store.client import StoreClient
 from qwen3_rag.store.connect import release_lite
 from qwen3_rag.store.paging import read_pages
+from qwen3_rag.store.scope import ScopedClient
 
 _CLIENT = ("uri", "token", "grpc_options")
 _READ_FIELDS = ["text", "_node_content", "_node_type"]
@@ -58,6 +59,17 @@ class RagVectorStore(MilvusVectorStore):
     @classmethod
     def class_name(cls) -> str:
         return "RagVectorStore"
+
+    def scoped(self, scope: MetadataFilters) -> RagVectorStore:
+        """The same collection as if it had no other passages than those that `scope` holds for. For reading only.
+
+        >>> store.scoped(parse_filters(["team=red"])).count_sources()
+        Counter({'red/faq.md': 4})
+        """
+        condition, _ = self._prepare_before_search(VectorStoreQuery(filters=scope))
+        view = self.model_copy()
+        view._milvusclient = ScopedClient(self.client, self.collection_name, condition)
+        return view
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         changes: dict[str, Any] = {}
