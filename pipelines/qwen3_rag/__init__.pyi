@@ -17,13 +17,13 @@ from qwen3_rag.models import Models as Models
 from qwen3_rag.models import load_models as load_models
 from qwen3_rag.query.answer import CitedSynthesizer as CitedSynthesizer
 from qwen3_rag.query.answer import make_llm as make_llm
-from qwen3_rag.query.answering import AnswerResult as AnswerResult
-from qwen3_rag.query.answering import NoAnswerError as NoAnswerError
 from qwen3_rag.query.engine import make_index as make_index
 from qwen3_rag.query.engine import make_query_engine as make_query_engine
 from qwen3_rag.query.engine import make_retriever as make_retriever
 from qwen3_rag.query.filters import parse_filters as parse_filters
-from qwen3_rag.query.results import SearchResult as SearchResult
+from qwen3_rag.query.rows import AnswerResult as AnswerResult
+from qwen3_rag.query.rows import NoAnswerError as NoAnswerError
+from qwen3_rag.query.rows import SearchResult as SearchResult
 from qwen3_rag.query.stages import search as search
 from qwen3_rag.session import Session as Session
 from qwen3_rag.store.opening import open_store as open_store

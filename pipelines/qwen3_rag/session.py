@@ -23,10 +23,11 @@ from qwen3_rag.ingestion.pipeline import IngestOptions, check_options, ingest, i
 from qwen3_rag.ingestion.removal import remove_documents
 from qwen3_rag.ingestion.report import IngestReport
 from qwen3_rag.models import Models, load_models, load_reranker
-from qwen3_rag.query.answering import AnswerResult, OnToken, answering, as_answer, make_writer
+from qwen3_rag.query.answering import OnToken, answering, as_answer, make_writer
 from qwen3_rag.query.engine import make_index
 from qwen3_rag.query.filters import Filters, make_filters
-from qwen3_rag.query.results import DocumentPassages, SearchResult, read_passages
+from qwen3_rag.query.results import read_passages
+from qwen3_rag.query.rows import AnswerResult, DocumentPassages, SearchResult
 from qwen3_rag.query.stages import Found, TwoStages, Wishes
 from qwen3_rag.store.connect import prepare_folder, require_database
 from qwen3_rag.store.opening import open_store

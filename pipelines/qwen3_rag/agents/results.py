@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from qwen3_rag.errors import describe_invalid
 from qwen3_rag.explain import explain
-from qwen3_rag.query.results import Passage, Row, as_result
+from qwen3_rag.query.results import as_result
+from qwen3_rag.query.rows import Passage, Row
 from qwen3_rag.query.stages import Found
 
 logger = logging.getLogger(__name__)

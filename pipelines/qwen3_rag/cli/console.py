@@ -15,7 +15,7 @@ from rich.markup import escape
 
 if TYPE_CHECKING:
     from qwen3_rag.ingestion.report import IngestReport, OnProgress
-    from qwen3_rag.query.results import Passage, Row, SearchResult
+    from qwen3_rag.query.rows import Passage, Row, SearchResult
 
 
 class _Stdout(Console):
@@ -155,7 +155,7 @@ def print_passages(passages: Sequence[Passage]) -> None:
 def whereabouts(row: Passage) -> str:
     """Where in its document a passage stands; "" where nothing is known.
 
-    >>> from qwen3_rag.query.results import Passage
+    >>> from qwen3_rag.query.rows import Passage
     >>> whereabouts(Passage(text="", source="tea.pdf", node_id="1", header_path="Tea > Green", position=3, page=2))
     'Tea > Green · page 2 · passage 3'
     """

@@ -56,7 +56,7 @@ def demo_command(config: RagConfig) -> None:
 
 def _show(session: Session) -> None:
     from qwen3_rag.cli import console
-    from qwen3_rag.query.answering import NoAnswerError
+    from qwen3_rag.query.rows import NoAnswerError
 
     console.note("1. Ingest: split at headings, embed, store in Milvus Lite")
     with console.progress_bar(True) as on_progress:

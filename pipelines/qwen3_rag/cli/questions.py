@@ -113,7 +113,7 @@ def ask_command(
     The key is taken from OPENAI_API_KEY. Without a language model the passages are shown (exit code 4).
     """
     from qwen3_rag.cli.console import out, print_json, print_piece, print_rows, print_sources
-    from qwen3_rag.query.answering import NoAnswerError
+    from qwen3_rag.query.rows import NoAnswerError
     from qwen3_rag.session import Session
 
     stream = stream and not as_json

@@ -10,44 +10,14 @@ from llama_index.core.base.response.schema import AsyncStreamingResponse, Stream
 from llama_index.core.llms import LLM
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.schema import NodeWithScore
-from pydantic import BaseModel
 
 from qwen3_rag.config import RagConfig
-from qwen3_rag.errors import UnavailableError
 from qwen3_rag.query.answer import CitedSynthesizer, make_llm, make_prompt, why_no_answer
-from qwen3_rag.query.results import Row, SearchResult
+from qwen3_rag.query.rows import AnswerResult, NoAnswerError, NumberedSource
 from qwen3_rag.query.stages import Found
 
 OnToken = Callable[[str], object]
 """Called with each piece of an answer as it is written."""
-
-
-class NumberedSource(BaseModel):
-    """A passage that the answer was written from. `number` is what the answer cites, as [1]."""
-
-    number: int
-    source: str
-    node_id: str
-
-
-class AnswerResult(SearchResult):
-    """Both stages, the answer and its sources. `answer` is None only in a `NoAnswerError`."""
-
-    answer: str | None
-    sources: list[NumberedSource]
-
-    @property
-    def cited(self) -> Sequence[Row]:
-        """The rows of the passages that the answer was written from."""
-        return self.best[: len(self.sources)]
-
-
-class NoAnswerError(UnavailableError):
-    """The language model gave none. `result` holds the passages."""
-
-    def __init__(self, reason: str, result: AnswerResult) -> None:
-        super().__init__(f"no answer: {reason}")
-        self.reason, self.result = reason, result
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The passages of a question as rows: what the command line, the tools and the services say."""
+"""LlamaIndex' nodes as rows."""
 
 from __future__ import annotations
 
@@ -6,66 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
-from pydantic import BaseModel
 
+from qwen3_rag.query.rows import DocumentPassages, Passage, RerankedRow, Row, SearchResult
 from qwen3_rag.store.reading import read_document
 from qwen3_rag.store.vector_store import RagVectorStore
-
-
-class Passage(BaseModel):
-    """One passage as stored, and where it stands: `header_path` ends with its own heading, `position` counts from 0
-    within its document, `page` is the page of a document that has some. None: there is none."""
-
-    text: str
-    source: str
-    node_id: str
-    title: str | None = None
-    header_path: str | None = None
-    position: int | None = None
-    page: int | str | None = None
-
-
-class DocumentPassages(BaseModel):
-    """Passages of one document in their order; `total` counts all that it has."""
-
-    source: str
-    total: int
-    passages: list[Passage]
-
-
-class Ranked(BaseModel):
-    """A place in a result list; `rank` counts from 1."""
-
-    rank: int
-    score: float
-
-
-class Row(Passage, Ranked):
-    """One passage of a result list."""
-
-
-class RerankedRow(Row):
-    """A passage after the second stage: `score` is the reranker's, `retrieval_score` the first stage's."""
-
-    retrieval_score: float
-
-
-class SearchResult(BaseModel):
-    """Both stages for one question. `reranked` is None without a reranker."""
-
-    query: str
-    mode: str = "dense"
-    dense: list[Row]
-    reranked: list[RerankedRow] | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object of the command line; `mode` stands in it where the first stage is not the dense one."""
-        return self.model_dump(exclude={"mode"} if self.mode == "dense" else None)
-
-    @property
-    def best(self) -> Sequence[Row]:
-        """The last stage's rows."""
-        return self.dense if self.reranked is None else self.reranked
 
 
 def as_result(

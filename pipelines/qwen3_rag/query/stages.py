@@ -17,7 +17,8 @@ from qwen3_inference import use_instruction
 from qwen3_rag.config import MAX_TOP_K
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.query.filters import Filters, make_filters
-from qwen3_rag.query.results import SearchResult, as_result
+from qwen3_rag.query.results import as_result
+from qwen3_rag.query.rows import SearchResult
 
 Mode = Literal["dense", "hybrid"]
 

@@ -1,0 +1,97 @@
+"""What searches and answers say, as rows: the words of the command line, the tools and the service.
+
+Nothing of LlamaIndex is imported: whoever asks a running service needs none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from qwen3_rag.errors import UnavailableError
+
+
+class Passage(BaseModel):
+    """One passage as stored, and where it stands: `header_path` ends with its own heading, `position` counts from 0
+    within its document, `page` is the page of a document that has some. None: there is none."""
+
+    text: str
+    source: str
+    node_id: str
+    title: str | None = None
+    header_path: str | None = None
+    position: int | None = None
+    page: int | str | None = None
+
+
+class DocumentPassages(BaseModel):
+    """Passages of one document in their order; `total` counts all that it has."""
+
+    source: str
+    total: int
+    passages: list[Passage]
+
+
+class Ranked(BaseModel):
+    """A place in a result list; `rank` counts from 1."""
+
+    rank: int
+    score: float
+
+
+class Row(Passage, Ranked):
+    """One passage of a result list."""
+
+
+class RerankedRow(Row):
+    """A passage after the second stage: `score` is the reranker's, `retrieval_score` the first stage's."""
+
+    retrieval_score: float
+
+
+class SearchResult(BaseModel):
+    """Both stages for one question. `reranked` is None without a reranker."""
+
+    query: str
+    mode: str = "dense"
+    dense: list[Row]
+    reranked: list[RerankedRow] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of the command line; `mode` stands in it where the first stage is not the dense one."""
+        return self.model_dump(exclude={"mode"} if self.mode == "dense" else None)
+
+    @property
+    def best(self) -> Sequence[Row]:
+        """The last stage's rows."""
+        return self.dense if self.reranked is None else self.reranked
+
+
+class NumberedSource(BaseModel):
+    """A passage that the answer was written from. `number` is what the answer cites, as [1]."""
+
+    number: int
+    source: str
+    node_id: str
+
+
+class AnswerResult(SearchResult):
+    """Both stages, the answer and its sources. `answer` is None only in a `NoAnswerError`."""
+
+    answer: str | None
+    sources: list[NumberedSource]
+
+    @property
+    def cited(self) -> Sequence[Row]:
+        """The rows of the passages that the answer was written from."""
+        return self.best[: len(self.sources)]
+
+
+class NoAnswerError(UnavailableError):
+    """The language model gave none. `result` holds the passages."""
+
+    def __init__(self, reason: str, result: AnswerResult) -> None:
+        super().__init__(f"no answer: {reason}")
+        self.reason, self.result = reason, result
