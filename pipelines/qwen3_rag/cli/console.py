@@ -119,6 +119,8 @@ def print_report(report: IngestReport) -> None:
         note(f"passed over: {', '.join(counts)}")
     if report.left_out:
         note(f"left out by --include, --exclude or .gitignore: {report.left_out} (files and folders)")
+    if report.cleaned:
+        note(f"invisible letters or bidirectional controls were taken out of {report.cleaned} documents")
     removed = f", {report.deleted} removed" if report.deleted else ""
     pruned = f", {report.pruned} vanished sources pruned" if report.pruned else ""
     skipped = f", {len(report.skipped)} skipped" if report.skipped else ""

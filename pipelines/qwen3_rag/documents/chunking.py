@@ -2,7 +2,7 @@
 
 `PassageParser` is a LlamaIndex node parser. It keeps sections, code and tables whole where they fit, repeats the
 heading over the pieces of a long section, and gives every passage an id made from its content. Its time is linear in
-the size of a document, and no text is lost.
+the size of a document, and no text that can be seen is lost.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from llama_index.core.schema import BaseNode, Document, MetadataMode, NodeRelati
 
 from qwen3_rag.documents.blocks import MAX_BYTES, fits, split_code, split_table, within_bytes
 from qwen3_rag.documents.formats import cut_of
+from qwen3_rag.documents.invisible import visible
 from qwen3_rag.documents.markdown import Block, Section, sections
 from qwen3_rag.documents.metadata import check_text, storable
 from qwen3_rag.documents.readers import LLM_METADATA, MAX_METADATA
@@ -71,6 +72,8 @@ class PassageParser(NodeParser):
         title = next(({"title": one.path[-1]} for one in headings), {})
         for page, whole, found in parsed:
             given = storable(page.metadata, page.node_id)
+            if isinstance(given.get("title"), str):
+                given["title"] = visible(given["title"])
             # Made once: it hashes the whole document.
             source = page.source_node or page.as_related_node_info()
             source = source.model_copy(update={"metadata": given})
@@ -140,7 +143,7 @@ class PassageParser(NodeParser):
 
 def _checked_text(document: BaseNode) -> str:
     try:
-        return check_text(document.get_content(metadata_mode=MetadataMode.NONE))
+        return visible(check_text(document.get_content(metadata_mode=MetadataMode.NONE)))
     except ValueError as error:
         raise ConfigError(f"document {document.node_id!r}: its text {error}") from None
 

@@ -15,6 +15,7 @@ from llama_index.core.schema import Document
 from qwen3_rag.documents.chunking import PassageParser
 from qwen3_rag.documents.decoding import UnreadableError
 from qwen3_rag.documents.formats import FORMATS
+from qwen3_rag.documents.invisible import visible
 from qwen3_rag.documents.metadata import check_given, modified
 from qwen3_rag.documents.selection import Selection
 from qwen3_rag.documents.sources import Skip, SourceFile, Tally
@@ -101,7 +102,7 @@ def ingest(
             progress.begin(file)
             root, skipped = names.root(file.path), len(report.skipped)
             for source, found in groupby(_read(file, root, given, writer, skip), key=lambda one: one.node_id):
-                pages = list(found)
+                pages = _cleaned(list(found), report)
                 passages = parser.get_nodes_from_documents(pages)
                 writer.put(source, passages, root.path, _old_names(store, file, source))
                 progress.advance(pages)
@@ -135,9 +136,20 @@ def ingest_documents(
     parser = parser or PassageParser()
     with Writer(store, embed_model, batch_size) as writer:
         for document in documents:
-            writer.put(document.node_id, parser.get_nodes_from_documents([document]))
+            writer.put(document.node_id, parser.get_nodes_from_documents(_cleaned([document], writer.report)))
         writer.flush()
     return writer.report
+
+
+def _cleaned(pages: list[Document], report: IngestReport) -> list[Document]:
+    """A document's pages without hidden letters, whatever parser is to cut them."""
+    if all(visible(page.text) == page.text for page in pages):
+        return pages
+    report.cleaned += 1
+    clean = [page.model_copy() for page in pages]
+    for page in clean:
+        page.set_content(visible(page.text))
+    return clean
 
 
 def _old_names(store: RagVectorStore, file: SourceFile, source: str) -> list[str]:

@@ -12,7 +12,8 @@ class IngestReport:
     """What an ingest did. `updated`: passages among `kept` whose metadata changed; `skipped`: (source, reason).
 
     `passed_over` counts files that no format reads by suffix; `left_out` the files and folders that `--include`,
-    `--exclude` or `.gitignore` leave out (what is in such a folder is not looked at).
+    `--exclude` or `.gitignore` leave out (what is in such a folder is not looked at); `cleaned` the documents that held
+    invisible letters or bidirectional controls, which are not stored.
     """
 
     documents: int = 0
@@ -25,6 +26,7 @@ class IngestReport:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     passed_over: dict[str, int] = field(default_factory=dict)
     left_out: int = 0
+    cleaned: int = 0
     seconds: float = 0.0
 
     @property

@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from qwen3_rag.addresses import without_password
 from qwen3_rag.config import RagConfig
+from qwen3_rag.documents.invisible import visible
 from qwen3_rag.errors import UnavailableError
 from qwen3_rag.query.llm_client import CompatibleOpenAI, NoAnswerError, one_line
 from qwen3_rag.query.thinking import ThoughtFilter, without_thoughts
@@ -66,7 +67,7 @@ def escape(text: str) -> str:
 
 def number_passages(texts: Sequence[str]) -> str:
     """The passages as they stand in the prompt, numbered from 1, which is what citations refer to."""
-    return "\n\n".join(f"[{number}] {escape(text)}" for number, text in enumerate(texts, 1))
+    return "\n\n".join(f"[{number}] {escape(visible(text))}" for number, text in enumerate(texts, 1))
 
 
 class CitedSynthesizer(BaseSynthesizer):

@@ -7,6 +7,7 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
+from qwen3_rag.documents.invisible import visible
 from qwen3_rag.query.rows import DocumentPassages, Passage, RerankedRow, Row, SearchResult
 from qwen3_rag.store.reading import read_document
 from qwen3_rag.store.vector_store import RagVectorStore
@@ -48,7 +49,7 @@ def _row(rank: int, hit: NodeWithScore) -> dict[str, Any]:
 def _fields(node: BaseNode) -> dict[str, Any]:
     found = node.metadata
     return {
-        "text": node.get_content(metadata_mode=MetadataMode.NONE),
+        "text": visible(node.get_content(metadata_mode=MetadataMode.NONE)),
         "source": str(found.get("source") or node.ref_doc_id or ""),
         "node_id": node.node_id,
         "title": _text(found.get("title")),
@@ -60,4 +61,4 @@ def _fields(node: BaseNode) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     """What other readers may have put there, as text; None for nothing."""
-    return None if value is None else str(value) or None
+    return None if value is None else visible(str(value)) or None

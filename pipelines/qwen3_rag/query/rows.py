@@ -15,7 +15,9 @@ from qwen3_rag.errors import UnavailableError
 
 class Passage(BaseModel):
     """One passage as stored, and where it stands: `header_path` ends with its own heading, `position` counts from 0
-    within its document, `page` is the page of a document that has some. None: there is none."""
+    within its document, `page` is the page of a document that has some. None: there is none.
+
+    Invisible letters, which older versions stored, are left out."""
 
     text: str
     source: str
