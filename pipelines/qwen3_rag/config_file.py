@@ -34,14 +34,14 @@ class Option:
 
     Args:
         metavar: stands for the value in `--help`.
-        group: the commands that take it as an option ("all": every one); None: a setting without an option.
+        group: the commands that take it as an option ("all", "servers": every one); None: a setting without an option.
         unset: shown as the default where that is None.
         trusted: only the environment, an argument or a file that the user named may set it.
         text: a sentence, which may hold addresses and slashes.
     """
 
     metavar: str = ""
-    group: Literal["all", "stages", "ingest", "llm"] | None = None
+    group: Literal["all", "servers", "stages", "ingest", "llm"] | None = None
     unset: str = ""
     trusted: bool = False
     text: bool = False

@@ -24,6 +24,8 @@ def explain(error: Exception, config: RagConfig | None = None) -> RagError | Non
             from qwen3_rag.models import hub_advice
 
             return UnavailableError(hub_advice(error))
+        if isinstance(error, models.EngineUnavailableError | models.EngineResponseError):
+            return UnavailableError(str(error))
         if isinstance(error, models.CheckpointError):
             return ConfigError(str(error))
     milvus = sys.modules.get("pymilvus.exceptions")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError, UnavailableError
+from qwen3_rag.model_servers import ServedEmbedding, served_embedding, served_reranker
 
 if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -45,12 +46,15 @@ class Models:
 
 
 def identify(config: RagConfig) -> ModelIdentity:
-    """Find the embedding checkpoint (downloading it if need be) and say who it is. Loads no weights.
+    """Say who the embedding model is. Loads no weights: one that runs here is found (and downloaded if need be), a
+    server is asked once.
 
     Raises:
-        UnavailableError: the hub cannot be reached; the message names the ways out.
+        UnavailableError: hub or server cannot be reached; the message names the ways out.
         ConfigError: no such model or folder.
     """
+    if config.embed_url:
+        return _identify_served(served_embedding(config), config)
     from qwen3_inference.errors import CheckpointError, HubUnavailableError
     from qwen3_inference.hub import TINY, in_hub_cache
     from qwen3_inference.local.checkpoint import check_dimensions, open_checkpoint
@@ -71,25 +75,32 @@ def identify(config: RagConfig) -> ModelIdentity:
 
 
 def load_models(config: RagConfig, *, rerank: bool = True) -> Models:
-    """The two adapters, ready to use; their weights are read at the first call.
+    """The two adapters, ready to use. Weights are read at the first call; models on servers are asked by HTTP.
 
     >>> models = load_models(RagConfig(embed_model="tiny"))
     >>> type(models.embed).__name__, type(models.rerank).__name__
     ('Qwen3Embedding', 'Qwen3Rerank')
     """
-    identity = identify(config)
-    reranker = load_reranker(config) if rerank else None
-    return Models(load_embedder(config), identity, reranker)
+    reranker = load_reranker(config) if rerank else None  # its settings are checked before a server is asked
+    if not config.embed_url:
+        identity = identify(config)
+        return Models(load_embedder(config), identity, reranker)
+    engine = served_embedding(config)
+    return Models(load_embedder(config, engine), _identify_served(engine, config), reranker)
 
 
-def load_embedder(config: RagConfig) -> BaseEmbedding:
-    """`Qwen3Embedding` as configured."""
+def load_embedder(config: RagConfig, engine: ServedEmbedding | None = None) -> BaseEmbedding:
+    """`Qwen3Embedding` as configured. `engine`: the one to use for `embed_url`; None makes another."""
     from llama_index.embeddings.qwen3 import Qwen3Embedding
 
+    query_instruction = _first(config.query_instruction, config.instruction)
+    if config.embed_url:
+        engine = engine or served_embedding(config)
+        return Qwen3Embedding(engine=engine, query_instruction=query_instruction, dimensions=config.dimensions)
     try:
         return Qwen3Embedding(
             model_name=config.embedder_name,
-            query_instruction=_first(config.query_instruction, config.instruction),
+            query_instruction=query_instruction,
             dimensions=config.dimensions,
             device=config.device,
             dtype=config.dtype,
@@ -107,11 +118,14 @@ def load_reranker(config: RagConfig, top_n: int | None = None) -> BaseNodePostpr
         return None
     from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 
+    top_n, instruction = top_n or config.top_n, _first(config.rerank_instruction, config.instruction)
+    if config.rerank_url:
+        return Qwen3Rerank(engine=served_reranker(config, name), top_n=top_n, instruction=instruction)
     try:
         return Qwen3Rerank(
             model=name,
-            top_n=top_n or config.top_n,
-            instruction=_first(config.rerank_instruction, config.instruction),
+            top_n=top_n,
+            instruction=instruction,
             device=config.device,
             dtype=config.dtype,
             revision=config.rerank_revision,
@@ -124,6 +138,12 @@ def load_reranker(config: RagConfig, top_n: int | None = None) -> BaseNodePostpr
 def hub_advice(error: Exception) -> str:
     """The hub's error with the two ways out, in the command line's own words."""
     return f"{error}. With the command line: --embed-model tiny, or --embed-model FOLDER"
+
+
+def _identify_served(engine: ServedEmbedding, config: RagConfig) -> ModelIdentity:
+    dimension = engine.embed_documents(["width"], dimensions=config.dimensions).shape[1]
+    name, _, revision = engine.identity.rpartition("@")
+    return ModelIdentity(name, revision, dimension)
 
 
 def _first(own: str | None, both: str | None) -> str | None:

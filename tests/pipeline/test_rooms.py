@@ -17,7 +17,9 @@ PACKAGE = ROOT / "pipelines" / "qwen3_rag"
 FLOORS = (
     ("addresses", "errors", "scripts"),
     ("extras", "config_file"),
+    ("config_database", "config_models"),
     ("config",),
+    ("model_servers",),
     ("models",),
     ("documents", "store"),
     ("ingestion", "query"),

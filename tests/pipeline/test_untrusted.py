@@ -37,7 +37,20 @@ FORBIDDEN = [
     ("embed_model", "~/model"),
     ("rerank_model", "/tmp/model"),
     ("embed_revision", "file:///tmp/x"),
+    ("embed_url", "https://evil.example/v1"),
+    ("rerank_url", "http://localhost:8001"),
+    ("embed_api_key", "sk-theirs"),
+    ("rerank_url", "https://evil.example"),
+    ("rerank_api_key", "sk-theirs"),
+    ("embed_tokenizer", "/tmp/tokenizer"),
+    ("rerank_tokenizer", "https://evil.example/tokenizer"),
 ]
+BESIDE = {
+    "embed_tokenizer": {"embed_url": "http://localhost:8000"},
+    "rerank_url": {"rerank_dialect": "tei"},
+    "rerank_tokenizer": {"rerank_url": "http://localhost:8001", "rerank_dialect": "tei"},
+}
+"""What some settings do not make sense without."""
 PLAIN = {
     "uri": "data/kb.db",
     "collection": "theirs",
@@ -59,6 +72,15 @@ PLAIN = {
     "mode": "hybrid",
     "llm": "qwen3:4b",
     "llm_timeout": 5.0,
+    "server_timeout": 5.0,
+}
+SERVED = {
+    "embed_dialect": "tei",
+    "embed_send": "text",
+    "embed_tokenizer": "tokenizers/embedding",
+    "rerank_dialect": "vllm",
+    "rerank_prompt": "tokens",
+    "rerank_tokenizer": "Qwen/Qwen3-Reranker-0.6B",
 }
 
 
@@ -72,7 +94,7 @@ def test_a_file_that_nobody_named_may_not(name: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config()
     assert all(word in str(caught.value) for word in (name, "--config qwen3_rag.toml", "QWEN3_RAG_CONFIG"))
-    if name in ("token", "llm_api_key"):
+    if name == "token" or name.endswith("_key"):
         assert value not in str(caught.value)
     with pytest.raises(ConfigError):
         RagConfig()  # the library is no way round it
@@ -82,7 +104,7 @@ def test_a_file_that_nobody_named_may_not(name: str, value: str) -> None:
 
 @pytest.mark.parametrize(("name", "value"), FORBIDDEN)
 def test_whoever_names_the_file_trusts_it(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("qwen3_rag.toml").write_text(toml({name: value}))
+    Path("qwen3_rag.toml").write_text(toml({name: value, **BESIDE.get(name, {})}))
 
     def shown(config: RagConfig) -> Any:
         found = getattr(config, name)
@@ -97,9 +119,17 @@ def test_whoever_names_the_file_trusts_it(name: str, value: str, monkeypatch: py
 
 
 def test_plain_settings_and_relative_paths_count() -> None:
-    Path("qwen3_rag.toml").write_text(toml(PLAIN))
+    plain = {name: value for name, value in PLAIN.items() if name not in SERVED}
+    Path("qwen3_rag.toml").write_text(toml(plain))
     found = load_config()
-    assert {name: getattr(found, name) for name in PLAIN} == PLAIN
+    assert {name: getattr(found, name) for name in plain} == plain
+
+
+def test_a_file_may_say_how_to_speak_to_a_server_that_the_user_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("qwen3_rag.toml").write_text(toml(SERVED))
+    monkeypatch.setenv("QWEN3_RAG_EMBED_URL", "http://localhost:8000")
+    found = load_config({"rerank_url": "http://localhost:8001"})
+    assert {name: getattr(found, name) for name in SERVED} == SERVED
 
 
 def test_the_environment_and_the_users_own_file_are_trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -112,14 +142,16 @@ def test_the_environment_and_the_users_own_file_are_trusted(monkeypatch: pytest.
 
 def test_every_setting_is_decided_about() -> None:
     """A new setting that can hold an address, a key or a folder has to be marked; every setting has its case above."""
-    words = ("url", "key", "token", "folder", "prompt")
-    risky = [name for name in RagConfig.model_fields if any(word in name for word in words)]
+    words = {"url", "key", "token", "folder", "prompt"}
+    risky = [name for name in RagConfig.model_fields if words & set(name.split("_")) and name != "rerank_prompt"]
     assert [
         name
         for name in risky
         if not option_of(RagConfig.model_fields[name]).trusted and not is_secret(RagConfig.model_fields[name])
     ] == []
-    assert set(PLAIN) | {name for name, _ in FORBIDDEN} | {"rerank_revision"} == set(RagConfig.model_fields)
+    assert set(PLAIN) | set(SERVED) | {name for name, _ in FORBIDDEN} | {"rerank_revision"} == set(
+        RagConfig.model_fields
+    )
 
 
 def test_the_command_line_says_so_with_exit_code_2() -> None:

@@ -42,9 +42,9 @@ def demo_command(config: RagConfig) -> None:
     with tempfile.TemporaryDirectory(prefix="qwen3-rag-") as folder:
         # Set in the environment or not, the demo takes the bundled pair: it must need nothing else.
         changes: dict[str, Any] = {"embed_model": "tiny", "rerank_model": "same", "dimensions": None, "mode": "dense"}
-        changes |= {"top_k": 10, "top_n": 3}
-        if "embed_model" in given and config.embed_model != "tiny":
-            note(f"the demo runs on the bundled pair tiny, not on {config.embed_model}")
+        changes |= {"top_k": 10, "top_n": 3, "embed_url": None, "rerank_url": None}
+        if config.embed_url or config.rerank_url or ("embed_model" in given and config.embed_model != "tiny"):
+            note(f"the demo runs on the bundled pair tiny, not on {config.embed_url or config.embed_model}")
         if "uri" not in given:
             changes |= {"uri": f"{folder}/demo.db"}
         if "collection" not in given:

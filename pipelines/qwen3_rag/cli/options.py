@@ -41,6 +41,7 @@ Threshold = Annotated[
 ]
 
 _EVERYWHERE = "Options of every command"
+_SERVERS = "Models on servers (every command)"
 _CONFIG_FILE = typer.Option(
     "--config",
     metavar="FILE",
@@ -60,8 +61,9 @@ def command(
         special = fields_of(settings)
         added = [_parameter(one, None) for one in special]
         added += [_parameter(one, _EVERYWHERE) for one in fields_of(("all",)) if one not in special]
-        names = [parameter.name for parameter in added]
         added.append(_keyword("config", Annotated[Path | None, _CONFIG_FILE]))
+        added += [_parameter(one, _SERVERS) for one in fields_of(("servers",)) if one not in special]
+        names = [parameter.name for parameter in added if parameter.name != "config"]
 
         def run(**values: Any) -> None:
             file = values.pop("config")
