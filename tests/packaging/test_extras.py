@@ -88,7 +88,7 @@ def test_a_module_of_no_extra_is_a_bug() -> None:
 
 
 def test_every_import_of_the_pipeline_is_of_the_plain_install_or_of_an_extra() -> None:
-    plain = {"pydantic", "numpy", "httpx", "tenacity", "platformdirs"}
+    plain = {"pydantic", "numpy", "httpx", "tenacity", "platformdirs", "jinja2"}
     plain |= {"llama_index.core", "llama_index.embeddings.qwen3", "llama_index.postprocessor.qwen3_rerank"}
     known = {"qwen3_rag", "qwen3_inference", *plain, *(module for modules in EXTRAS.values() for module in modules)}
     unknown: set[str] = set()

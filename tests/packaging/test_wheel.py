@@ -66,7 +66,8 @@ def test_each_package_is_there_and_typed(wheel, package):
 def test_every_source_file_is_in_the_wheel_and_nothing_of_the_workshop(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for root in ("integrations", "pipelines"):
-        sources = {str(path.relative_to(ROOT / root)) for path in (ROOT / root).rglob("*.py")}
+        kinds = ("*.py", "pages/templates/*", "pages/assets/*", "knowledge/*")
+        sources = {str(path.relative_to(ROOT / root)) for kind in kinds for path in (ROOT / root).rglob(kind)}
         assert sources <= names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {package.split("/")[0] for package in PACKAGES}
@@ -80,6 +81,18 @@ def test_the_bundled_pair_is_in_the_wheel(wheel):
     for kind in ("embedding", "reranker"):
         for file in ("config.json", "model.safetensors", "tokenizer.json"):
             assert f"qwen3_inference/tiny/{kind}/{file}" in names
+
+
+def test_the_pages_are_made_from_the_wheel(installed):
+    code = (
+        "from qwen3_rag.pages.comparison import comparison_page\n"
+        "from qwen3_rag.query.rows import Row, SearchResult\n"
+        "row = Row(rank=1, score=0.5, text='Yeast & dough', source='bread.md', node_id='1')\n"
+        "print(comparison_page(SearchResult(query='dough?', dense=[row], reranked=None)))"
+    )
+    page = run(installed, code)
+    assert "Yeast &amp; <mark>dough</mark>" in page
+    assert "<style>:root" in page
 
 
 def test_the_metadata_names_the_command_the_licence_and_the_python(wheel):

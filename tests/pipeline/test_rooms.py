@@ -24,7 +24,7 @@ FLOORS = (
     ("documents", "store"),
     ("ingestion", "query"),
     ("explain", "session"),
-    ("evaluation", "agents"),
+    ("evaluation", "agents", "pages"),
     ("serve",),
     ("cli",),
 )

@@ -8,7 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from qwen3_rag.cli.console import headline, out
+from qwen3_rag.cli.console import out
+from qwen3_rag.query.phrasing import headline
 
 _FEW = 20
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from qwen3_rag.cli.html_file import HtmlFile
 from qwen3_rag.cli.options import AsJson, Filter, NoRerank, Threshold, command
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
@@ -24,9 +25,13 @@ def register(app: typer.Typer) -> None:
         epilog='Examples: qwen3-rag search "How is data stored?" · qwen3-rag search --queries questions.txt --json · '
         'qwen3-rag search "flush" --mode hybrid --filter source=docs/faq.md',
     )(search_command)
-    command(app, "compare", settings=("stages",), epilog='Example: qwen3-rag compare "How is data stored?" --top-n 10')(
-        compare_command
-    )
+    command(
+        app,
+        "compare",
+        settings=("stages",),
+        epilog='Examples: qwen3-rag compare "How is data stored?" · '
+        'qwen3-rag compare "How is data stored?" --html page.html',
+    )(compare_command)
     command(
         app,
         "ask",
@@ -81,16 +86,25 @@ def compare_command(
     filters: Filter = [],  # noqa: B006
     no_rerank: NoRerank = False,
     score_threshold: Threshold = None,
+    html: HtmlFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show both stages side by side: what reranking moved, and where to."""
     from qwen3_rag.cli.console import note, print_comparison, print_json
+    from qwen3_rag.cli.html_file import check_html, facts, write_html
+    from qwen3_rag.pages.comparison import comparison_page
     from qwen3_rag.session import Session
 
+    check_html(html)
+    config = _stages(config, no_rerank)
     every_move = not as_json and "top_n" not in config.model_fields_set
     top_n = config.top_k if every_move else None
-    with Session(_stages(config, no_rerank)) as session:
+    with Session(config) as session:
         result = session.search(question, filters=filters, top_n=top_n, score_threshold=score_threshold)
+    if html:
+        more = {"filters": ", ".join(filters) or None, "score_threshold": score_threshold}
+        write_html(html, comparison_page(result, facts(config, **more)))
+        note(f"wrote {html}")
     if as_json:
         print_json(result.to_json())
         return
