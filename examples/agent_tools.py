@@ -1,4 +1,4 @@
-"""An agent that looks things up: the tools `search` and `ask` over passages in Milvus."""
+"""An agent that looks things up: the tools `search`, `ask` and `get_passages` over passages in Milvus."""
 
 import asyncio
 

@@ -1,6 +1,5 @@
 """Agents that look things up, on LlamaIndex's own OpenAI client over HTTP, streamed, with real function calls."""
 
-import json
 from typing import Any
 
 import pytest
@@ -54,16 +53,16 @@ async def test_agent_searches_for_the_plain_question_and_cites_the_right_passage
     assert answer in said
     assert said.endswith(f"({source})")
     assert [request.stream for request in language_model.requests] == [streaming] * 2
-    # The model saw exactly what the tool returned, as valid JSON.
+    # The model saw exactly what the tool returned.
     seen = [message for message in language_model.requests[-1].messages if message["role"] == "tool"]
-    assert json.loads(text_of(seen[0])) == json.loads(results[0].tool_output.content)
+    assert text_of(seen[0]) == results[0].tool_output.content
 
 
 @pytest.mark.parametrize(("question", "answer", "source"), QUESTIONS)
 async def test_agent_hands_on_a_cited_answer(
     question: str, answer: str, source: str, tools: list[FunctionTool], llm: OpenAI
 ) -> None:
-    said, results = await run(FunctionAgent(tools=tools[1:], llm=llm), question)
+    said, results = await run(FunctionAgent(tools=tools[1:2], llm=llm), question)
     assert answer in said
     cited = [one for one in results[0].tool_output.raw_output.sources if one.cited]
     assert [one.source for one in cited] == [source]
@@ -74,7 +73,7 @@ async def test_without_the_right_passage_the_agent_does_not_know(
     config: RagConfig, store: RagVectorStore, models: Models, llm: OpenAI
 ) -> None:
     """The model of these tests knows nothing of its own: with the wrong passages the tests above would fail."""
-    search, _ = make_tools(config, store, models, llm=llm)
+    search, *_ = make_tools(config, store, models, llm=llm)
 
     async def elsewhere(query: str) -> Any:
         return await search.async_fn(query=query, filters={"source": "knowledge/nihongo.md"})

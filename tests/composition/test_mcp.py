@@ -63,19 +63,32 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
     llm_options = ["--llm-base-url", str(llm.api_base)]
     async with session_over_stdio([*options, *llm_options], tmp_path / "log") as session:
         tools = await tools_of(session)
-        assert set(tools) == {"search", "ask", "list_sources"}
+        assert list(tools) == ["search", "ask", "get_passages", "list_sources"]
         properties = tools["search"].metadata.get_parameters_dict()["properties"]
-        assert list(properties) == ["query", "top_n", "filters", "instruction"]
+        assert list(properties) == ["query", "top_n", "filters", "instruction", "detail", "rerank", "exclude"]
         assert all(one["description"] for one in properties.values())
+        offered = (await session.list_tools()).tools
+        assert all(one.title and one.annotations and one.annotations.read_only_hint for one in offered)
 
         # 32 at once: each gets the answer to its own question.
         asked = [QUESTIONS[i % 3] for i in range(32)]
         found = await asyncio.gather(*(tools["search"].acall(query=question, top_n=2) for question, _ in asked))
         assert [rows(one)[0]["source"] for one in found] == [source for _, source in asked]
-        assert json.loads(found[0].raw_output.content[0].text) == found[0].raw_output.structured_content
+        text = found[0].raw_output.content[0].text
+        assert all(f"\n{row['text']}\n</passage>" in text for row in rows(found[0]))
+        assert len(text) < len(json.dumps(found[0].raw_output.structured_content))
 
-        filtered = await tools["search"].acall(query=QUESTIONS[0][0], filters={"source": "knowledge/rag.md"})
-        assert {row["source"] for row in rows(filtered)} == {"knowledge/rag.md"}
+        for filters in ({"source": "knowledge/rag.md"}, ["source=knowledge/rag.md"], '["source=knowledge/rag.md"]'):
+            filtered = await tools["search"].acall(query=QUESTIONS[0][0], filters=filters)
+            assert {row["source"] for row in rows(filtered)} == {"knowledge/rag.md"}
+        exclude = [row["id"] for row in rows(found[0])]
+        others = await tools["search"].acall(query=QUESTIONS[0][0], top_n=2, exclude=exclude, detail="concise")
+        assert len(rows(others)) == 2
+        assert not {row["id"] for row in rows(others)} & set(exclude)
+
+        hit = rows(found[0])[0]
+        part = await tools["get_passages"].acall(**{"source": hit["source"], "from": hit["position"], "count": 1})
+        assert part.raw_output.structured_content["passages"][0]["text"] == hit["text"]
 
         answer = (await tools["ask"].acall(query=QUESTIONS[1][0])).raw_output.structured_content
         assert answer["answer"].startswith("BM25 counts how often")
@@ -88,7 +101,20 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
         assert [one["source"] for one in few["sources"]] == ["knowledge/rag.md"]
         assert "1 more" in few["note"]
 
-        for arguments, word in (({"query": " "}, "empty"), ({"query": "x", "top_n": 99}, "top_n"), ({}, "query")):
+        for name, schema in ((one.name, one.input_schema) for one in offered if one.name != "ask"):
+            nulls = dict.fromkeys(schema["properties"])
+            needed = {"query": QUESTIONS[0][0], "source": "knowledge/rag.md"}
+            given = {one: needed[one] for one in schema.get("required", [])}
+            with_nulls, without = [await session.call_tool(name, one) for one in ({**nulls, **given}, given)]
+            assert not with_nulls.is_error, with_nulls
+            assert with_nulls.structured_content == without.structured_content
+
+        for arguments, word in (
+            ({"query": " "}, "empty"),
+            ({"query": "x", "top_n": 99}, "top_n=99"),
+            ({"query": "x", "limit": 3}, "'limit' is not an argument"),
+            ({}, "'query' is missing"),
+        ):
             failed = await session.call_tool("search", arguments)
             assert failed.is_error
             assert word in failed.content[0].text

@@ -13,6 +13,7 @@ from support.openai_server import Reply, Request, ToolCall
 
 NOTHING = "I do not know."
 _WORD = re.compile(r"\w+")
+_PASSAGE = re.compile(r'(?s)<passage [^>]*?source="([^"]*)"[^>]*>\n(.*?)\n</passage>')
 _NUMBER = re.compile(r"^(?:Source (\d+):|\[(\d+)\])")
 _STOP = {"a", "an", "and", "are", "as", "be", "can", "do", "does", "for", "from", "how", "in", "is", "it", "of", "on"}
 _STOP |= {"or", "that", "the", "to", "what", "when", "which", "why", "with"}
@@ -66,20 +67,18 @@ def _call(question: str, tools: list[dict[str, Any]]) -> Reply:
 
 
 def _from_tools(question: str, results: list[str]) -> str:
-    """The best sentence of all passages, with its source; a result that is not JSON is plain text."""
+    """The best sentence of all passages, with its source; of a result without passages, its best sentence."""
     answers: list[str] = []
     for result in results:
-        try:
-            content = json.loads(result)
-        except ValueError:
-            answers.append(best_sentence(question, result))
-            continue
-        if "error" in content:
-            return f"The tool failed: {content['error']}"
-        if content.get("answer"):
-            return str(content["answer"])
-        rows = [(best_sentence(question, row["text"]), row["source"]) for row in content.get("results", [])]
+        if result.startswith("Error: "):
+            return f"The tool failed: {result.removeprefix('Error: ')}"
+        said, mark, _ = result.partition("\n\nIt was written from these passages.")
+        if mark:
+            return said
+        rows = [(best_sentence(question, text), source) for source, text in _PASSAGE.findall(result)]
         answers += [f"{sentence} ({source})" for sentence, source in rows if sentence != NOTHING]
+        if not rows:
+            answers.append(best_sentence(question, result))
     wanted = _words(question)
     return max(answers, key=lambda answer: len(wanted & _words(answer)), default=NOTHING)
 

@@ -1,8 +1,9 @@
 """The tools `search` and `ask` over any LlamaIndex index.
 
 What they do that LlamaIndex's `RetrieverTool` and `QueryEngineTool` do not: the question reaches the models as it is
-(`RetrieverTool` searches for "input is ..."), the model may set the number of passages, filters and the instruction,
-results are JSON of bounded size, and whatever goes wrong comes back as a result that says what to do about it.
+(`RetrieverTool` searches for "input is ..."), the model may set the number of passages, filters, the instruction and
+what it has read already, passages say where they stand and that they are material, results are of bounded size, and
+whatever goes wrong comes back as a result that says what to do about it.
 """
 
 from __future__ import annotations
@@ -14,23 +15,26 @@ from llama_index.core.llms import LLM
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.tools import FunctionTool
 
-from qwen3_rag.agents.arguments import MAX_TOP_N, ToolArguments
-from qwen3_rag.agents.results import MAX_CHARS, MIN_CHARS, Answer, Explain, Passages, answer, passages
+from qwen3_rag.agents.arguments import MAX_TOP_N, SearchArguments, ToolArguments
+from qwen3_rag.agents.failures import Explain
+from qwen3_rag.agents.fitting import MAX_CHARS, MIN_CHARS
+from qwen3_rag.agents.results import Answer, Passages, answer, passages
 from qwen3_rag.agents.tool import AgentTool
 from qwen3_rag.query.answer import make_prompt
 from qwen3_rag.query.answering import AnswerWriter
 from qwen3_rag.query.stages import Mode, TwoStages
 
 SEARCH = (
-    "Search the document collection and get the passages that best answer a question, best first, as JSON: "
-    '{"results": [{"rank", "score", "text", "source", "node_id", "title", "header_path", "position", "page"}]}. '
-    "Higher scores are better; header_path says under which headings a passage stands. "
-    "Quote from the texts and name their source. Use it for facts to be looked up; ask one question at a time."
+    "Search the document collection and get the passages that best answer a question, best first, each between "
+    "<passage> tags with its id, source, position in the document, heading path, page and score. Higher scores are "
+    "better. Quote from the texts and name source and heading. To read what stands before or behind a passage, call "
+    "get_passages with its source and position; to see other passages, call search again with exclude. Use it for "
+    "facts to be looked up; ask one question at a time."
 )
 ASK = (
-    "Answer a question from the document collection, with citations, as JSON: "
-    '{"answer", "sources": [{"number", "cited", "source", "text", ...}]}. Numbers in the answer, like [1], refer to '
-    "the sources. Use it for a finished answer; use search for the passages themselves."
+    "Answer a question from the document collection, with citations and the passages that the answer was written from. "
+    "Numbers in the answer, like [1], refer to the passages. Use it for a finished answer; use search for the passages "
+    "themselves."
 )
 
 
@@ -101,13 +105,13 @@ def search_tool(
     """`search` over stages that are there already."""
     _check(stages.top_n, max_chars)
 
-    def run(given: ToolArguments) -> Passages:
-        return passages(stages.run(given.query, **given.wishes()), max_chars, _nothing(given))
+    def run(given: SearchArguments) -> Passages:
+        return passages(stages.run(given.query, **given.wishes()), max_chars, _nothing(given), given.detail)
 
-    async def arun(given: ToolArguments) -> Passages:
-        return passages(await stages.arun(given.query, **given.wishes()), max_chars, _nothing(given))
+    async def arun(given: SearchArguments) -> Passages:
+        return passages(await stages.arun(given.query, **given.wishes()), max_chars, _nothing(given), given.detail)
 
-    return AgentTool(name, description, ToolArguments, Passages, run, arun, explain)
+    return AgentTool(name, description, SearchArguments, Passages, run, arun, explain, "Search documents")
 
 
 def ask_tool(
@@ -133,12 +137,14 @@ def ask_tool(
             return Answer(answer=None, sources=[], note=_nothing(given))
         return answer(await writer.awrite(given.query, found.best), found, max_chars)
 
-    return AgentTool(name, description, ToolArguments, Answer, run, arun, explain)
+    return AgentTool(name, description, ToolArguments, Answer, run, arun, explain, "Answer from documents")
 
 
 def _nothing(given: ToolArguments) -> str:
     if given.filters:
         return f"nothing was found with filters {given.filters}; try without them"
+    if isinstance(given, SearchArguments) and given.exclude:
+        return "nothing else was found; all other passages are excluded"
     return "nothing was found; the collection is empty"
 
 

@@ -10,7 +10,7 @@ from llama_index.core.tools import FunctionTool, ToolOutput
 from llama_index.core.tools.types import ToolMetadata
 from pydantic import BaseModel
 
-from qwen3_rag.agents.results import Explain, ToolError, failure
+from qwen3_rag.agents.failures import Explain, ToolError, failure
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class AgentTool:
         result: model of the result.
         run: arguments to result; `arun` the same, awaited.
         explain: one line for errors that a caller can act on, None for bugs.
+        title: what people read on a button.
+        writes: it changes the collection.
     """
 
     name: str
@@ -31,6 +33,8 @@ class AgentTool:
     run: Callable[[Any], BaseModel]
     arun: Callable[[Any], Awaitable[BaseModel]]
     explain: Explain | None = None
+    title: str = ""
+    writes: bool = False
 
     def call(self, *args: Any, **kwargs: Any) -> BaseModel:
         """The result, or a `ToolError`. Raises nothing."""

@@ -10,6 +10,7 @@ from llama_index.core.tools import FunctionTool
 
 from qwen3_rag.agents.arguments import MAX_TOP_N
 from qwen3_rag.agents.listing import list_tool
+from qwen3_rag.agents.reading import read_tool
 from qwen3_rag.agents.retrieval import ask_tool, search_tool
 from qwen3_rag.agents.tool import AgentTool
 from qwen3_rag.config import RagConfig
@@ -24,6 +25,7 @@ MakeTool = Callable[[Session], AgentTool]
 AGENT_TOOLS: Sequence[MakeTool] = (
     lambda session: search_tool(_stages(session)),
     lambda session: ask_tool(_stages(session), session.writer),
+    read_tool,
 )
 """What `make_tools` gives an agent of this process."""
 
@@ -34,7 +36,7 @@ SERVER_TOOLS: Sequence[MakeTool] = (*AGENT_TOOLS, list_tool)
 def make_tools(
     config: RagConfig, store: RagVectorStore, models: Models, *, llm: LLM | None = None
 ) -> list[FunctionTool]:
-    """`search` and `ask` over the configured collection. Without `llm` the configured one answers.
+    """`search`, `ask`, `get_passages` over the configured collection. Without `llm` the configured one answers.
 
     >>> agent = FunctionAgent(tools=make_tools(config, store, models), llm=OpenAI("gpt-4o-mini"))
     >>> print(await agent.run("How is data stored in Milvus?"))

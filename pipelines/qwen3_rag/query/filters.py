@@ -61,7 +61,7 @@ def _condition(pair: str) -> _Condition:
     found = _PAIR.fullmatch(pair)
     if not found or not is_key(found["key"]) or not found["value"]:
         raise ConfigError(
-            f"--filter {pair!r} must read key=value, with one of = != >= <= > <, e.g. source=docs/faq.md or "
+            f"--filter {pair!r:.200} must read key=value, with one of = != >= <= > <, e.g. source=docs/faq.md or "
             "modified>=2024-01-31; see `qwen3-rag info`"
         )
     key, value = found["key"], found["value"]

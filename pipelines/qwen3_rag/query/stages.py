@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
@@ -18,7 +18,7 @@ from qwen3_rag.config import MAX_TOP_K
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.query.filters import Filters, make_filters
 from qwen3_rag.query.results import as_result
-from qwen3_rag.query.rows import SearchResult
+from qwen3_rag.query.rows import SearchResult, short_id
 
 Mode = Literal["dense", "hybrid"]
 
@@ -27,7 +27,8 @@ class Wishes(TypedDict, total=False):
     """What one question may ask for; what it does not say is as configured.
 
     `instruction` is for both stages, the other two for one. `rerank=False` leaves the second stage out; of what it
-    keeps, `score_threshold` drops passages below that probability.
+    keeps, `score_threshold` drops passages below that probability. `exclude` names passages, by their ids or short ids,
+    that are to be left out: the first stage finds as many others as without it.
     """
 
     top_k: int | None
@@ -39,6 +40,7 @@ class Wishes(TypedDict, total=False):
     rerank_instruction: str | None
     rerank: bool
     score_threshold: float | None
+    exclude: Collection[str] | None
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,15 @@ class TwoStages:
         rerank_instruction: str | None = None,
         rerank: bool = True,
         score_threshold: float | None = None,
+        exclude: Collection[str] | None = None,
     ) -> _Round:
         wanted = _within("top_n", self.top_n if top_n is None else top_n)
         candidates = _within("top_k", self.top_k if top_k is None else top_k)
+        candidates = max(candidates, wanted)  # the second stage can only keep what the first one finds
+        excluded = frozenset([exclude] if isinstance(exclude, str) else exclude or ())
         mode = mode or self.mode
         retriever = self.index.as_retriever(
-            similarity_top_k=max(candidates, wanted),  # the second stage can only keep what the first one finds
+            similarity_top_k=_within("top_k + exclude", candidates + len(excluded)),
             vector_store_query_mode=query_mode(mode),
             filters=make_filters(filters),
         )
@@ -144,7 +149,7 @@ class TwoStages:
             reranker = reranker.model_copy(update={"top_n": wanted})  # shares the loaded weights
         threshold = _probability(score_threshold, reranker)
         instructions = (instruction, query_instruction, rerank_instruction)
-        return _Round(question, retriever, reranker, mode, wanted, *instructions, threshold)
+        return _Round(question, retriever, reranker, mode, wanted, *instructions, threshold, candidates, excluded)
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,8 @@ class _Round:
     query_instruction: str | None = None
     rerank_instruction: str | None = None
     threshold: float | None = None
+    top_k: int | None = None
+    excluded: frozenset[str] = frozenset()
 
     def run(self) -> Found:
         candidates = self.find()
@@ -168,14 +175,20 @@ class _Round:
     async def arun(self) -> Found:
         bundle, reranker = QueryBundle(self.question), self.reranker
         with self.asking():
-            candidates = await self.retriever.aretrieve(bundle)
+            candidates = self.wanted(await self.retriever.aretrieve(bundle))
             kept = None if reranker is None else await reranker.apostprocess_nodes(candidates, query_bundle=bundle)
         return self.found(candidates, kept)
 
     def find(self, vector: list[float] | None = None) -> list[NodeWithScore]:
         """The first stage. `vector`: the question's, where it is known."""
         with self.asking():
-            return self.retriever.retrieve(QueryBundle(self.question, embedding=vector))
+            return self.wanted(self.retriever.retrieve(QueryBundle(self.question, embedding=vector)))
+
+    def wanted(self, found: list[NodeWithScore]) -> list[NodeWithScore]:
+        """The first `top_k` of what was found that are not excluded; as many more were asked for."""
+        if not self.excluded:
+            return found
+        return [hit for hit in found if self.excluded.isdisjoint((hit.node_id, short_id(hit.node_id)))][: self.top_k]
 
     def choose(self, candidates: list[NodeWithScore]) -> list[NodeWithScore] | None:
         """The second stage, None where there is none."""

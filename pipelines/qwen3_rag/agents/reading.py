@@ -1,0 +1,56 @@
+"""The tool `get_passages`: a document in its order, from any place on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from pydantic import Field
+
+from qwen3_rag.agents.arguments import MAX_COUNT, Arguments
+from qwen3_rag.agents.fitting import MAX_CHARS
+from qwen3_rag.agents.results import DocumentPart, document_part
+from qwen3_rag.agents.tool import AgentTool
+from qwen3_rag.documents.invisible import visible
+from qwen3_rag.errors import ConfigError
+from qwen3_rag.query.rows import DocumentPassages
+from qwen3_rag.session import Session
+
+GET_PASSAGES = (
+    "Read a document of the collection in its order: count passages from a position on. Use it to read on behind a "
+    "passage that search has found (from = its position + 1), or around it (from = its position - 2, count = 5). "
+    "Name source and heading of what you use."
+)
+
+
+class ReadArguments(Arguments):
+    """Arguments of `get_passages`, as the model sees them."""
+
+    source: Annotated[str, Field(min_length=1, description="The document's name, as search and list_sources say it.")]
+    start: Annotated[
+        int, Field(alias="from", ge=0, description="Position of the first passage, from 0. Default: the beginning.")
+    ] = 0
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT, description="How many passages. Default: 5.")] = 5
+
+
+def read_tool(session: Session, max_chars: int = MAX_CHARS) -> AgentTool:
+    """`get_passages` of a session's collection."""
+
+    def run(given: ReadArguments) -> DocumentPart:
+        return document_part(_read(session, given), given.start, max_chars)
+
+    async def arun(given: ReadArguments) -> DocumentPart:
+        return await asyncio.to_thread(run, given)
+
+    return AgentTool("get_passages", GET_PASSAGES, ReadArguments, DocumentPart, run, arun, title="Read on")
+
+
+def _read(session: Session, given: ReadArguments) -> DocumentPassages:
+    try:
+        return session.show(given.source, given.start, given.count)
+    except ConfigError:
+        # A name with invisible letters in it is shown without them.
+        hidden = [one for one in session.sources() if one != visible(one) == given.source]
+        if len(hidden) != 1:
+            raise
+        return session.show(hidden[0], given.start, given.count)
