@@ -9,10 +9,10 @@ from qwen3_rag.errors import ConfigError as ConfigError
 from qwen3_rag.errors import MissingExtraError as MissingExtraError
 from qwen3_rag.errors import RagError as RagError
 from qwen3_rag.errors import UnavailableError as UnavailableError
+from qwen3_rag.identity import ModelIdentity as ModelIdentity
 from qwen3_rag.ingestion.pipeline import ingest as ingest
 from qwen3_rag.ingestion.pipeline import ingest_documents as ingest_documents
 from qwen3_rag.ingestion.report import IngestReport as IngestReport
-from qwen3_rag.models import ModelIdentity as ModelIdentity
 from qwen3_rag.models import Models as Models
 from qwen3_rag.models import load_models as load_models
 from qwen3_rag.query.answer import CitedSynthesizer as CitedSynthesizer

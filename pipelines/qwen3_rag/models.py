@@ -1,39 +1,19 @@
-"""The two models of a configuration, and the identity by which a collection remembers its embedding model."""
+"""The two models of a configuration, and who the embedding model is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError, UnavailableError
-from qwen3_rag.model_servers import ServedEmbedding, served_embedding, served_reranker
+from qwen3_rag.identity import SERVED, ModelIdentity, encode_probes, probe_texts
+from qwen3_rag.model_servers import served_embedding, served_reranker
 
 if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
-
-
-@dataclass(frozen=True)
-class ModelIdentity:
-    """What decides whether two vectors can be compared. Recorded in the collection's properties.
-
-    `revision` is the hub commit, or for a local folder `sha256:` and a fingerprint of its files.
-    """
-
-    name: str
-    revision: str
-    dimension: int
-
-    def same_model(self, other: ModelIdentity) -> bool:
-        """Equal files are the same model wherever they lie; hub models need name and commit equal."""
-        if self.revision.startswith("sha256:"):
-            return self.revision == other.revision
-        return (self.name, self.revision) == (other.name, other.revision)
-
-    def __str__(self) -> str:
-        return f"{self.name} (revision {self.revision}, {self.dimension} dimensions)"
 
 
 @dataclass(frozen=True)
@@ -53,25 +33,7 @@ def identify(config: RagConfig) -> ModelIdentity:
         UnavailableError: hub or server cannot be reached; the message names the ways out.
         ConfigError: no such model or folder.
     """
-    if config.embed_url:
-        return _identify_served(served_embedding(config), config)
-    from qwen3_inference.errors import CheckpointError, HubUnavailableError
-    from qwen3_inference.hub import TINY, in_hub_cache
-    from qwen3_inference.local.checkpoint import check_dimensions, open_checkpoint
-
-    name = config.embedder_name
-    try:
-        found = open_checkpoint(name, "embedding", revision=config.embed_revision, cache_folder=config.cache_folder)
-        check_dimensions(config.dimensions, found.largest_dimension, name)
-    except HubUnavailableError as error:
-        raise UnavailableError(hub_advice(error)) from error
-    except CheckpointError as error:
-        raise ConfigError(f"--embed-model {config.embed_model}: {error}") from error
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    is_named = in_hub_cache(found.folder) or name == TINY
-    shown = name if is_named else str(Path(name).expanduser().resolve())
-    return ModelIdentity(shown, found.revision, config.dimensions or found.dimension)
+    return load_models(config, rerank=False).identity
 
 
 def load_models(config: RagConfig, *, rerank: bool = True) -> Models:
@@ -82,20 +44,22 @@ def load_models(config: RagConfig, *, rerank: bool = True) -> Models:
     ('Qwen3Embedding', 'Qwen3Rerank')
     """
     reranker = load_reranker(config) if rerank else None  # its settings are checked before a server is asked
-    if not config.embed_url:
-        identity = identify(config)
-        return Models(load_embedder(config), identity, reranker)
-    engine = served_embedding(config)
-    return Models(load_embedder(config, engine), _identify_served(engine, config), reranker)
+    identity = None if config.embed_url else _identify_local(config)
+    embedder = load_embedder(config)
+    embed = embedder.get_text_embedding_batch
+    if identity is None:
+        vectors = embed(probe_texts())
+        identity = ModelIdentity(config.embedder_name, SERVED, len(vectors[0]), encode_probes(vectors))
+    return Models(embedder, replace(identity, embed=embed), reranker)
 
 
-def load_embedder(config: RagConfig, engine: ServedEmbedding | None = None) -> BaseEmbedding:
-    """`Qwen3Embedding` as configured. `engine`: the one to use for `embed_url`; None makes another."""
+def load_embedder(config: RagConfig) -> BaseEmbedding:
+    """`Qwen3Embedding` as configured. No server is asked yet."""
     from llama_index.embeddings.qwen3 import Qwen3Embedding
 
     query_instruction = _first(config.query_instruction, config.instruction)
     if config.embed_url:
-        engine = engine or served_embedding(config)
+        engine = served_embedding(config)
         return Qwen3Embedding(engine=engine, query_instruction=query_instruction, dimensions=config.dimensions)
     try:
         return Qwen3Embedding(
@@ -140,10 +104,24 @@ def hub_advice(error: Exception) -> str:
     return f"{error}. With the command line: --embed-model tiny, or --embed-model FOLDER"
 
 
-def _identify_served(engine: ServedEmbedding, config: RagConfig) -> ModelIdentity:
-    dimension = engine.embed_documents(["width"], dimensions=config.dimensions).shape[1]
-    name, _, revision = engine.identity.rpartition("@")
-    return ModelIdentity(name, revision, dimension)
+def _identify_local(config: RagConfig) -> ModelIdentity:
+    from qwen3_inference.errors import CheckpointError, HubUnavailableError
+    from qwen3_inference.hub import TINY, in_hub_cache
+    from qwen3_inference.local.checkpoint import check_dimensions, open_checkpoint
+
+    name = config.embedder_name
+    try:
+        found = open_checkpoint(name, "embedding", revision=config.embed_revision, cache_folder=config.cache_folder)
+        check_dimensions(config.dimensions, found.largest_dimension, name)
+    except HubUnavailableError as error:
+        raise UnavailableError(hub_advice(error)) from error
+    except CheckpointError as error:
+        raise ConfigError(f"--embed-model {config.embed_model}: {error}") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    is_named = in_hub_cache(found.folder) or name == TINY
+    shown = name if is_named else str(Path(name).expanduser().resolve())
+    return ModelIdentity(shown, found.revision, config.dimensions or found.dimension)
 
 
 def _first(own: str | None, both: str | None) -> str | None:

@@ -237,8 +237,7 @@ class Session:
             if self._store is not None:
                 self._store.client.close()
             self._stages = None
-            embed = self._embedder().embed.get_text_embedding_batch if adopt else None
-            store = open_store(self.config, identity, create=create, overwrite=overwrite, adopt=embed)
+            store = open_store(self.config, identity, create=create, overwrite=overwrite, adopt=adopt)
             self._store = store
             return store
 

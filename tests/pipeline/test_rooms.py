@@ -19,7 +19,7 @@ FLOORS = (
     ("extras", "config_file"),
     ("config_database", "config_models"),
     ("config",),
-    ("model_servers",),
+    ("identity", "model_servers"),
     ("models",),
     ("documents", "store"),
     ("ingestion", "query"),

@@ -60,7 +60,12 @@ def test_settings_of_a_new_collection(store_of: OpenStore, config: RagConfig) ->
     store = store_of()
     found = store.client.describe_collection(config.collection)
     assert found["consistency_level_name"] == "Strong"
-    assert json.loads(found["properties"][PROPERTY]) == dataclasses.asdict(IDENTITY)
+    assert json.loads(found["properties"][PROPERTY]) == {
+        "name": "hashing",
+        "revision": "1",
+        "dimension": 64,
+        "probes": "",
+    }
     assert store.client.describe_index(config.collection, "embedding")["metric_type"] == "IP"
 
 

@@ -22,7 +22,8 @@ from qwen3_rag.evaluation.passages import header_paths
 from qwen3_rag.evaluation.ranking import TOGETHER
 from qwen3_rag.evaluation.settings_file import write_setting
 from qwen3_rag.evaluation.tuning import QueryStage, RerankStage, Scorer, divide, halve, tune
-from qwen3_rag.models import ModelIdentity, Models
+from qwen3_rag.identity import ModelIdentity
+from qwen3_rag.models import Models
 from qwen3_rag.session import Session
 from support.openai_server import OpenAIServer, Reply, Request
 from typer.testing import CliRunner, Result

@@ -11,8 +11,8 @@ from llama_index.core import Document, StorageContext, VectorStoreIndex
 from llama_index.vector_stores.milvus import MilvusVectorStore
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
+from qwen3_rag.identity import ModelIdentity
 from qwen3_rag.ingestion.pipeline import ingest, ingest_documents
-from qwen3_rag.models import ModelIdentity
 from qwen3_rag.store.connect import release_lite
 from qwen3_rag.store.opening import open_store
 from qwen3_rag.store.vector_store import RagVectorStore
@@ -97,10 +97,10 @@ def foreign(uri: str, model: HashingEmbedding) -> None:
 def test_a_collection_that_does_not_say_its_model_is_adopted(lite: str) -> None:
     model = HashingEmbedding()
     foreign(lite, model)
-    config, identity = RagConfig(uri=lite), ModelIdentity("hashing", "1", 64)
+    config, identity = RagConfig(uri=lite), ModelIdentity("hashing", "1", 64, embed=model.get_text_embedding_batch)
     with pytest.raises(ConfigError, match=r"does not say which model embedded it.*ingest PATH --adopt"):
         open_store(config, identity)
-    open_store(config, identity, adopt=model.get_text_embedding_batch).close()
+    open_store(config, identity, adopt=True).close()
     store = open_store(config, identity)
     assert store.count_sources() == {f"d{i}": 1 for i in range(7)}
     with pytest.raises(ConfigError, match="was embedded with hashing"):
@@ -112,12 +112,12 @@ def test_a_collection_of_another_model_is_not_adopted(lite: str) -> None:
     foreign(lite, HashingEmbedding())
     config = RagConfig(uri=lite)
     with pytest.raises(ConfigError, match=r"holds vectors of 64 dimensions, hashing .* has 32"):
-        open_store(config, ModelIdentity("hashing", "1", 32), adopt=HashingEmbedding(32).get_text_embedding_batch)
+        open_store(config, ModelIdentity("hashing", "1", 32), adopt=True)
 
     def another(texts: list[str]) -> list[list[float]]:
         return [vector[::-1] for vector in HashingEmbedding().get_text_embedding_batch(texts)]
 
     with pytest.raises(ConfigError, match=r"its vectors are not those of other .*cosine"):
-        open_store(config, ModelIdentity("other", "1", 64), adopt=another)
+        open_store(config, ModelIdentity("other", "1", 64, embed=another), adopt=True)
     with pytest.raises(ConfigError, match="does not say which model"):
         open_store(config, ModelIdentity("other", "1", 64))

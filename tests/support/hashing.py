@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import PrivateAttr
-from qwen3_rag.models import ModelIdentity
+from qwen3_rag.identity import ModelIdentity
 
 DIMENSION = 64
 IDENTITY = ModelIdentity("hashing", "1", DIMENSION)

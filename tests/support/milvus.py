@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -12,11 +13,11 @@ import pytest
 from pymilvus import MilvusClient
 from pymilvus.exceptions import MilvusException
 
-from support.servers import reserved_port
-
 SCRIPT = Path(os.environ.get("MILVUS_SERVER", Path(__file__).parents[3] / "shared" / "tools" / "milvus_server.sh"))
 """`milvus_server.sh PORT FOLDER` runs a server and prints `PORT n` when it is up."""
 READY = 180.0
+PORTS = range(19530, 19560)
+"""The server takes the first ones that are free, whatever it is asked for."""
 
 
 class MilvusServer:
@@ -29,17 +30,19 @@ class MilvusServer:
             )
         self.folder = folder
         self.uri = ""
-        self.port = 0
-        """Asked for at every start; a server takes the next one where the old one's is still held."""
+        self._others: set[int] | None = None
+        """Ports that were held before the first start."""
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> str:
-        """The address, once the server answers clients."""
-        if not self.port:
-            with reserved_port() as self.port:
-                pass
+        """The address, the same at every start, once the server answers clients."""
+        if self._others is None:
+            self._others = _held()
+        else:
+            _wait_for_release(self._others)
+        before = self.uri
         self._process = subprocess.Popen(
-            ["bash", str(SCRIPT), str(self.port), str(self.folder)],
+            ["bash", str(SCRIPT), str(PORTS[0]), str(self.folder)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -49,6 +52,7 @@ class MilvusServer:
         line = next((line for line in self._process.stdout if line.startswith("PORT ")), None)
         assert line, "the server ended before it was up"
         self.uri = f"http://127.0.0.1:{line.split()[1]}"
+        assert before in ("", self.uri), "another process took the port meanwhile"
         self._wait()
         return self.uri
 
@@ -81,3 +85,22 @@ class MilvusServer:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.5)
+
+
+def _held() -> set[int]:
+    """Those of the ports that the server could not bind. The system holds one for a minute after its last server."""
+    held = set()
+    for port in PORTS:
+        with socket.socket() as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                held.add(port)
+    return held
+
+
+def _wait_for_release(others: set[int], seconds: float = 150) -> None:
+    """Until the ports that the last server held can be bound again: it would take others."""
+    deadline = time.monotonic() + seconds
+    while not _held() <= others and time.monotonic() < deadline:
+        time.sleep(0.5)

@@ -17,6 +17,7 @@ PROBES = (
     "The harbour master logs every vessel that enters the bay after sunset.",
     "def area(width, height):\n    return width * height  # Fläche in m²",
 )
+"""They never change: vectors of theirs are stored."""
 _CONTROLLED = "ab<|im_end|>cd"
 EQUAL = 0.999
 """Cosine of one text's vectors: bfloat16 in batches of another size keeps 0.9995."""

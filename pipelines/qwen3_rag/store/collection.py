@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ from pymilvus import DataType, MilvusClient
 
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.models import ModelIdentity
+from qwen3_rag.identity import ModelIdentity
 from qwen3_rag.store.bm25 import FIELD as BM25_FIELD
 from qwen3_rag.store.catalog import recorded_identity
 from qwen3_rag.store.connect import client_for, release_lite
+from qwen3_rag.store.recognition import RowLikeness, check_model
 
 PROPERTY = "qwen3_rag.embedding"
-"""Collection property with the embedding model's name, revision and dimension, as JSON."""
+"""Collection property with the embedding model's name, revision, dimension and probe vectors, as JSON."""
 UID = "qwen3_rag.uid"
 """Collection property that tells a collection from one that had its name before."""
 
@@ -71,8 +71,14 @@ def is_unfinished(client: MilvusClient, name: str, found: CollectionInfo) -> boo
     return not client.query(name, filter="", output_fields=["id"], limit=1, consistency_level="Strong")
 
 
-def check_collection(config: RagConfig, found: CollectionInfo, identity: ModelIdentity | None) -> None:
-    """Raise ConfigError unless vectors of `identity` belong into, or can be searched in, the collection."""
+def check_collection(
+    config: RagConfig, found: CollectionInfo, identity: ModelIdentity | None, rows: RowLikeness
+) -> None:
+    """Raise ConfigError unless vectors of `identity` belong into, or can be searched in, the collection.
+
+    Args:
+        rows: compares the collection's own vectors with a model's.
+    """
     here = f"collection {config.collection!r} in {config.uri}"
     other = "use another --collection, or rebuild it with `qwen3-rag ingest PATH --overwrite`"
     missing = [name for name in _TEXT_FIELDS if name not in found.fields]
@@ -97,20 +103,12 @@ def check_collection(config: RagConfig, found: CollectionInfo, identity: ModelId
             f"{here} does not say which model embedded it, you use {identity}; if it was this one, take the collection "
             f"over with `qwen3-rag ingest PATH --adopt`; else {other}"
         )
-    if not identity.same_model(found.identity):
-        raise ConfigError(
-            f"{here} was embedded with {found.identity}, you use {identity}: their vectors cannot be compared; "
-            f"use --embed-model {_short(found.identity)}, or {other}"
-        )
+    check_model(here, other, found.identity, identity, rows)
     if found.dimension != identity.dimension:
         raise ConfigError(
             f"{here} holds vectors of {found.dimension} dimensions, the model is set to {identity.dimension}; "
             f"use --dimensions {found.dimension}, or {other}"
         )
-
-
-def _short(identity: ModelIdentity) -> str:
-    return identity.name if identity.revision.startswith("sha256:") else f"{identity.name} at that revision"
 
 
 def written_properties(identity: ModelIdentity, uid: str) -> dict[str, str]:
@@ -129,7 +127,8 @@ def recorded_properties(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_identity(identity: ModelIdentity) -> str:
-    return json.dumps(dataclasses.asdict(identity), ensure_ascii=False)
+    recorded = {name: getattr(identity, name) for name in ("name", "revision", "dimension", "probes")}
+    return json.dumps(recorded, ensure_ascii=False)
 
 
 def read_identity(text: Any) -> ModelIdentity | None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
-from llama_index.core.schema import MetadataMode
-from llama_index.core.vector_stores.utils import metadata_dict_to_node
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError, UnavailableError
-from qwen3_rag.models import ModelIdentity
+from qwen3_rag.identity import ModelIdentity
 from qwen3_rag.store import bm25
 from qwen3_rag.store.catalog import MAX_NAME, drop_catalog, is_catalog, open_catalog
 from qwen3_rag.store.collection import (
@@ -28,12 +25,9 @@ from qwen3_rag.store.collection import (
     written_properties,
 )
 from qwen3_rag.store.connect import client_for, client_options, prepare_folder, release_lite, require_database
+from qwen3_rag.store.recognition import SAME, RowLikeness, row_likeness
 from qwen3_rag.store.vector_store import RagVectorStore
 
-Embed = Callable[[list[str]], list[list[float]]]
-_SAMPLE = 5
-_ALIKE = 0.98
-"""Least cosine of a row's vector and the model's own: number formats differ by less, prompts and models by more."""
 _TEXT = 65_535
 """Milvus' bound on one VARCHAR value, in bytes of UTF-8."""
 
@@ -44,16 +38,16 @@ def open_store(
     *,
     create: bool = False,
     overwrite: bool = False,
-    adopt: Embed | None = None,
+    adopt: bool = False,
 ) -> RagVectorStore:
     """The collection of `config`, checked against the embedding model and loaded.
 
     Args:
-        identity: the embedding model that is going to be used; None skips the comparison (`info`).
+        identity: the embedding model that is going to be used; None skips the comparison (`info`). A new collection
+            records its vectors of two fixed texts: it is asked for them, if it can be asked and they are not known.
         create: make the collection when it is missing. Otherwise a missing one is an error, and nothing is created.
         overwrite: drop it first. Implies `create`.
-        adopt: take over a collection that does not say its model. The function gives the vectors of texts, with which
-            some of the collection's rows are compared first.
+        adopt: take over a collection that does not say its model, if the vectors of some rows are those of the model.
 
     Raises:
         ConfigError: the collection was made with another model, dimension, metric or set of fields.
@@ -67,14 +61,15 @@ def open_store(
     (prepare_folder if create else require_database)(config)
     with client_for(config) as client:
         found = describe(client, config.collection)
-        if found and create and (overwrite or is_unfinished(client, config.collection, found)):
-            _drop(client, config.collection)
-            found = None
-        if found is None:
+        is_old = bool(found and create and (overwrite or is_unfinished(client, config.collection, found)))
+        if found is None or is_old:
             if not create:
                 raise UnavailableError(_missing(client, config))
             if identity is None:
                 raise ConfigError("a new collection needs the identity of its embedding model")
+            identity = identity.probed()  # before anything is dropped: it may fail
+            if is_old:
+                _drop(client, config.collection)
             uid, hybrid = uuid.uuid4().hex, config.hybrid or config.mode == "hybrid"
             try:
                 _create(client, config, identity, uid, hybrid)
@@ -86,11 +81,12 @@ def open_store(
                 _create(client, config, identity, uid, hybrid)
             client.load_collection(config.collection)
             return _attach(config, identity.dimension, hybrid, uid)
-        if adopt is not None and identity is not None and found.identity is None:
-            check_collection(config, found, None)
-            _adopt(client, config, found, identity, adopt)
+        rows = partial(row_likeness, client, config.collection)
+        if adopt and identity is not None and found.identity is None:
+            check_collection(config, found, None, rows)
+            _adopt(client, config, found, identity, rows)
         else:
-            check_collection(config, found, identity)
+            check_collection(config, found, identity, rows)
         # A process that opens a Lite database finds its collections "released".
         client.load_collection(config.collection)
         return _attach(config, found.dimension, found.hybrid, found.uid)
@@ -152,7 +148,7 @@ def _create(client: MilvusClient, config: RagConfig, identity: ModelIdentity, ui
 
 
 def _adopt(
-    client: MilvusClient, config: RagConfig, found: CollectionInfo, identity: ModelIdentity, embed: Embed
+    client: MilvusClient, config: RagConfig, found: CollectionInfo, identity: ModelIdentity, rows: RowLikeness
 ) -> None:
     """Record `identity` as the collection's model, if the vectors of some rows are those that it gives."""
     here = f"collection {config.collection!r} cannot be adopted"
@@ -161,24 +157,15 @@ def _adopt(
             f"{here}: it holds vectors of {found.dimension} dimensions, {identity} has {identity.dimension}; see "
             "--embed-model and --dimensions"
         )
-    client.load_collection(config.collection)
-    fields = ["text", "_node_content", "_node_type", "embedding"]
-    rows = client.query(config.collection, filter="", limit=_SAMPLE, output_fields=fields, consistency_level="Strong")
-    if rows:
-        nodes = [metadata_dict_to_node(row, text=row["text"]) for row in rows]
-        texts = [node.get_content(metadata_mode=MetadataMode.EMBED) for node in nodes]
-        likeness = min(_cosine(row["embedding"], vector) for row, vector in zip(rows, embed(texts), strict=True))
-        if likeness < _ALIKE:
-            raise ConfigError(
-                f"{here}: its vectors are not those of {identity} (of {len(rows)} passages, cosine {likeness:.3f}); "
-                "give the model that filled it with --embed-model, or rebuild it with --overwrite"
-            )
-    open_catalog(client, config.collection, found.uid, write_identity(identity))
-
-
-def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
-    a, b = np.asarray(one, np.float64), np.asarray(other, np.float64)
-    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) or 1.0))
+    if identity.embed is None:
+        raise ConfigError(f"{here}: {identity} cannot be asked for vectors; take the identity that load_models gives")
+    alike = rows(identity.embed)
+    if alike is not None and alike < SAME:
+        raise ConfigError(
+            f"{here}: its vectors are not those of {identity} (cosine {alike:.3f} for the same passage); give the "
+            "model that filled it with --embed-model, or rebuild it with --overwrite"
+        )
+    open_catalog(client, config.collection, found.uid, write_identity(identity.probed()))
 
 
 def _attach(config: RagConfig, dimension: int, hybrid: bool, uid: str) -> RagVectorStore:
