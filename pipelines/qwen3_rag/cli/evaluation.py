@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qwen3_rag.cli.html_file import HtmlFile, check_html, facts, write_html
 from qwen3_rag.cli.options import AsJson, Quiet, command
 from qwen3_rag.config import MAX_TOP_K, RagConfig
 from qwen3_rag.errors import ConfigError
 
 if TYPE_CHECKING:
+    from qwen3_rag.evaluation.compared import Compared
     from qwen3_rag.evaluation.labels import Labels
     from qwen3_rag.evaluation.pairs import ScoredPairs
     from qwen3_rag.evaluation.ranking import OnQuestion, Ranked
@@ -71,17 +73,20 @@ def evaluate_command(
             "difference's interval. Repeatable.",
         ),
     ] = [],  # noqa: B006  Typer copies it
+    html: HtmlFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure both stages on judged questions, with intervals and paired tests. `--top-k` is 50 here."""
     from qwen3_rag.cli.console import note, print_json
     from qwen3_rag.cli.evaluation_report import print_evaluation
+    from qwen3_rag.evaluation.compared import compared
     from qwen3_rag.evaluation.pairs import ScoredPairs
-    from qwen3_rag.evaluation.ranking import rank_all, runs_of
-    from qwen3_rag.evaluation.report import failures, report
+    from qwen3_rag.evaluation.ranking import rank_all
+    from qwen3_rag.evaluation.report import failures, report_of
     from qwen3_rag.evaluation.trec import read_run, write_run
 
+    check_html(html)
     bounds = _bounds(fail_below, against)
     base = read_run(against) if against else None
     sweeps = {"dimensions": _numbers(sweep_dimensions, "dimensions"), "top_k": _numbers(sweep_top_k, "top-k")}
@@ -89,11 +94,13 @@ def evaluate_command(
         with _counted(len(judgements.queries), not quiet) as on_question:
             ranked, refused = rank_all(session, judgements, journal, on_question)
         asked = judgements.only(one.id for one in ranked)
-        result = report(ranked, asked, session.config.top_k, base)
+        found = compared(ranked, asked, base)
+        result = report_of(found, session.config.top_k, base is not None)
         if save:
-            dense, reranked = runs_of(ranked)
-            write_run(save, dense if reranked is None else reranked)
+            write_run(save, found.runs[found.last])
         result |= _sweeps(session, asked, ScoredPairs(session, journal), ranked, sweeps)
+        if html:
+            _write_page(html, (folder or labels or Path()).absolute().stem, found, result, session.config)
     for reason in refused:
         note(f"skipped {reason}")
     if as_json:
@@ -107,6 +114,16 @@ def evaluate_command(
         raise typer.Exit(CHECK_FAILED)
     if refused or not complete:
         raise typer.Exit(3)
+
+
+def _write_page(path: Path, title: str, found: Compared, result: dict[str, Any], config: RagConfig) -> None:
+    from qwen3_rag.cli.console import note
+    from qwen3_rag.evaluation.histogram import histograms
+    from qwen3_rag.pages.measured import evaluation_page
+
+    named = facts(config, **({} if config.mode == "dense" else {"mode": config.mode}))
+    write_html(path, evaluation_page(title, result, found.rows(), histograms(found), named))
+    note(f"wrote {path}")
 
 
 @contextmanager

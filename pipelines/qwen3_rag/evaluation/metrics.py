@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ Run = dict[str, dict[str, float]]
 Values = dict[str, npt.NDArray[np.float64]]
 """Metric to its value for each question, in the questions' order."""
 
+Value = TypeVar("Value", int, float)
+
 METRICS = ("ndcg@10", "mrr@10", "recall@50")
 
 
@@ -21,12 +23,17 @@ def by_question(qrels: Mapping[str, Mapping[str, int]], run: Run, names: Sequenc
     import ir_measures
 
     measures = {_measure(name): name for name in names}
-    places = {question: place for place, question in enumerate(qrels)}
-    values = {name: np.zeros(len(places)) for name in names}
-    ranked = {question: _by_place(scores) for question, scores in run.items() if question in places}
+    values = {name: np.zeros(len(qrels)) for name in names}
+    # By numbers: the measures' own code breaks the process where a name is no UTF-8.
+    judged = {str(place): _numbered(grades) for place, grades in enumerate(qrels.values())}
+    ranked = {
+        str(place): _numbered(_by_place(run[question]), qrels[question])
+        for place, question in enumerate(qrels)
+        if question in run
+    }
     if ranked:  # ir-measures takes no empty run
-        for found in ir_measures.iter_calc(list(measures), {one: dict(qrels[one]) for one in qrels}, ranked):
-            values[measures[found.measure]][places[found.query_id]] = found.value
+        for found in ir_measures.iter_calc(list(measures), judged, ranked):
+            values[measures[found.measure]][int(found.query_id)] = found.value
     return values
 
 
@@ -43,6 +50,12 @@ def rounded(value: Any) -> float:
 def order(scores: Mapping[str, float]) -> list[str]:
     """Documents best first; equal scores as TREC's tools order them."""
     return sorted(scores, key=lambda document: (scores[document], document), reverse=True)
+
+
+def _numbered(values: Mapping[str, Value], first: Iterable[str] = ()) -> dict[str, Value]:
+    """Documents by their numbers in `first`, then in `values`."""
+    numbers = {document: str(number) for number, document in enumerate(dict.fromkeys([*first, *values]))}
+    return {numbers[document]: value for document, value in values.items()}
 
 
 def _by_place(scores: Mapping[str, float]) -> dict[str, float]:

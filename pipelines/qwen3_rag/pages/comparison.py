@@ -16,6 +16,7 @@ MAX_BYTES = 100_000
 """Of a page. Where more was found, texts are cut first, then the last rows are left out, and the page says so."""
 _SIZES = ((100, 10_000), (50, 2_500), (50, 800), (40, 400), (20, 200), (10, 100))
 """Rows of a list and letters of a text, tried until a page is small enough."""
+_ASSETS = ("base.css", "lists.css", "comparison.js")
 _TITLE = 120
 _PATH = 200
 
@@ -87,7 +88,7 @@ def comparison_page(result: SearchResult, facts: Mapping[str, object] | None = N
         if _bytes(result, rows, letters) > MAX_BYTES:
             continue
         view = compare(result, rows, letters)
-        page = render("comparison.html", "comparison.js", view=view, mode=result.mode, facts=facts or {})
+        page = render("comparison.html", *_ASSETS, view=view, mode=result.mode, facts=facts or {})
         if len(page.encode()) < MAX_BYTES:
             break
     return page

@@ -12,23 +12,23 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-STYLE = "style.css"
 _UNSEEN = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LAST_OF_PLANES = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 _NOT_IN_HTML = re.compile(f"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_LAST_OF_PLANES}]")
 
 
-def render(template: str, script: str, **values: Any) -> str:
-    """A whole page: `template` with the style sheet and a script from `assets`."""
-    style, code = asset(STYLE), asset(script)
+def render(template: str, *names: str, connect: str = "'none'", **values: Any) -> str:
+    """A whole page: a template with style sheets and a script from `assets`, which may send requests to `connect`."""
+    style = "\n".join(asset(name) for name in names if name.endswith(".css"))
+    script = "\n".join(asset(name) for name in names if name.endswith(".js"))
     page = _environment().get_template(template)
-    return page.render(style=style, script=code, policy=policy(style, code), **values)
+    return page.render(style=style, script=script, policy=policy(style, script, connect), **values)
 
 
-def policy(style: str, script: str, connect: str = "'none'") -> str:
+def policy(style: str, script: str, connect: str) -> str:
     """A content security policy: this style, this script, requests to `connect`, and nothing else."""
     return (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; connect-src {connect}; "
+        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; connect-src {connect}; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
 
@@ -52,7 +52,9 @@ def printable(value: Any) -> Any:
     return _NOT_IN_HTML.sub("\ufffd", value)
 
 
-def _hash(text: str) -> str:
+def _source(text: str) -> str:
+    if not text:
+        return "'none'"
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
