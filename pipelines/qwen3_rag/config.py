@@ -51,6 +51,11 @@ class RagConfig(ModelSettings, DatabaseSettings, BaseSettings):
         "dense", description="First stage: vectors, or vectors and BM25."
     )
 
+    server: Annotated[str | None, Option("URL", "service", unset="found by itself", trusted=True)] = Field(
+        None, description="Ask this service (`qwen3-rag serve`); none: open the database here."
+    )
+    api_token: SecretStr | None = Field(None, description="What a service wants of its callers, and this one too.")
+
     llm: Annotated[str, Option("NAME", "llm")] = Field("gpt-4o", description="Language model for answers.")
     llm_base_url: Annotated[str | None, Option("URL", "llm", unset="OpenAI", trusted=True)] = Field(
         None, description="OpenAI-compatible endpoint, such as http://localhost:8000/v1."

@@ -41,7 +41,7 @@ class Option:
     """
 
     metavar: str = ""
-    group: Literal["all", "servers", "stages", "ingest", "llm"] | None = None
+    group: Literal["all", "servers", "stages", "ingest", "llm", "service"] | None = None
     unset: str = ""
     trusted: bool = False
     text: bool = False

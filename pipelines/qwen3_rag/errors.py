@@ -21,6 +21,10 @@ class ConfigError(RagError, ValueError):
     exit_code = 2
 
 
+class NotThereError(ConfigError):
+    """A document, a job or a collection is asked for by a name that there is none of."""
+
+
 class UnavailableError(RagError):
     """Something outside this process is needed and not there: database, model hub, language model."""
 

@@ -25,7 +25,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "pathspec",
         "watchfiles",
     ),
-    "mcp": ("mcp", "mcp_types"),
+    "serve": ("mcp", "mcp_types", "starlette", "uvicorn", "prometheus_client"),
 }
 """Extra to the modules that it brings and that this package imports."""
 

@@ -146,15 +146,21 @@ class Session:
         Raises:
             NoAnswerError: the language model gave none, or no passage was found; its `result` holds the passages.
         """
-        found = self.retrieve(question, **wishes)
-        with answering(self.config, found):
-            return as_answer(found, self.writer.write(question, found.best, on_token))
+        return self.answer(self.retrieve(question, **wishes), on_token)
 
     async def aask(self, question: str, *, on_token: OnToken | None = None, **wishes: Unpack[Wishes]) -> AnswerResult:
         """The same, awaited."""
-        found = await self.aretrieve(question, **wishes)
+        return await self.aanswer(await self.aretrieve(question, **wishes), on_token)
+
+    def answer(self, found: Found, on_token: OnToken | None = None) -> AnswerResult:
+        """The answer to a question whose passages are found already."""
         with answering(self.config, found):
-            return as_answer(found, await self.writer.awrite(question, found.best, on_token))
+            return as_answer(found, self.writer.write(found.query, found.best, on_token))
+
+    async def aanswer(self, found: Found, on_token: OnToken | None = None) -> AnswerResult:
+        """The same, awaited."""
+        with answering(self.config, found):
+            return as_answer(found, await self.writer.awrite(found.query, found.best, on_token))
 
     def ingest(
         self,

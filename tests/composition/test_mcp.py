@@ -160,10 +160,11 @@ async def test_several_clients_share_one_lite_database_over_http(http_server: st
 
 def test_without_the_sdk_the_extra_is_named(options: list[str], tmp_path: Path) -> None:
     (tmp_path / "mcp.py").write_text("")  # an `mcp` without `mcp.server.mcpserver`, as the SDK's version 1
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run([SCRIPT, "mcp", *options], capture_output=True, text=True, env=environment)
     assert done.returncode == 4
-    assert "pip install 'llama-index-qwen3[mcp]'" in done.stderr
+    assert "pip install 'llama-index-qwen3[serve]'" in done.stderr
 
 
 def test_listings_are_bounded() -> None:

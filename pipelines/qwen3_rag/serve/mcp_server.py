@@ -46,18 +46,13 @@ def make_server(session: Session) -> MCPServer[Any]:
     )
 
 
-def run_server(session: Session, port: int | None = None) -> None:
-    """Open the session and serve until stdin ends, or with `port` over HTTP until interrupted.
+def run_server(session: Session) -> None:
+    """Open the session and serve until stdin ends.
 
     Raises:
         RagError: the models or the database cannot be used; nothing is served then.
     """
-    server = make_server(session.open())
-    if port is None:
-        server.run()
-    else:
-        # Without sessions: every request stands for itself, so clients may come and go.
-        server.run("streamable-http", port=port, stateless_http=True, json_response=True)
+    make_server(session.open()).run()
 
 
 class _Unchecked(ArgModelBase):

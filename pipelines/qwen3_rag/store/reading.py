@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from llama_index.core.schema import BaseNode
 
-from qwen3_rag.errors import ConfigError
+from qwen3_rag.errors import ConfigError, NotThereError
 from qwen3_rag.store.catalog import find_catalog
 from qwen3_rag.store.paging import read_pages
 from qwen3_rag.store.vector_store import RagVectorStore
@@ -30,13 +30,14 @@ def read_document(store: RagVectorStore, source: str, start: int = 0, count: int
     """Passages `start` to `start + count` of a document (None: to its end), by their position.
 
     Raises:
-        ConfigError: there is no such document, or a bound is negative.
+        NotThereError: there is no such document.
+        ConfigError: a bound is negative.
     """
     if start < 0 or (count is not None and count < 1):
         raise ConfigError(f"from={start}, count={count}: passages count from 0, and at least one is shown; give these")
     ids = passage_ids(store, source)
     if not ids:
-        raise ConfigError(f"no document {source!r} in collection {store.collection_name!r}{_likely(store, source)}")
+        raise NotThereError(f"no document {source!r} in collection {store.collection_name!r}{_likely(store, source)}")
     wanted = ids[start:] if count is None else ids[start : start + count]
     held = store.held(wanted)
     return DocumentPart(source, len(ids), [held[one] for one in wanted if one in held])

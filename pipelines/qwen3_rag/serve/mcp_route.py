@@ -1,0 +1,70 @@
+"""`/mcp`: the MCP server of the same session, behind the same checks, in the same turns."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive, Scope, Send
+
+from qwen3_rag.serve.bodies import read_raw
+from qwen3_rag.serve.failures import as_http, unavailable
+from qwen3_rag.serve.mcp_server import make_server
+from qwen3_rag.serve.service import Service
+
+
+class McpRoute:
+    """An ASGI application that hands requests on to the MCP server, once there is one."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            is_call = scope["method"] == "POST"
+            if is_call:
+                body = await read_raw(Request(scope, receive), self._service.settings)  # before it takes a turn
+                receive = _again(body, receive)
+            await self._service.wait_ready()
+            tools = self._service.tools
+            if tools is None:
+                raise unavailable("the service is being stopped")
+            async with self._service.turns.take() if is_call else nullcontext():
+                await tools(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            await as_http(error, self._service.main.config).response()(scope, receive, send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What gives the body that has been read, and then what comes."""
+    rest = [body]
+
+    async def give() -> Message:
+        if rest:
+            return {"type": "http.request", "body": rest.pop(), "more_body": False}
+        return await receive()
+
+    return give
+
+
+@asynccontextmanager
+async def serving_tools(service: Service) -> AsyncIterator[None]:
+    """Around the time in which the MCP server of an open session runs."""
+    server = make_server(service.main)
+    # Without sessions: every request stands for itself, so clients may come and go. Host and Origin are checked before.
+    app = server.streamable_http_app(
+        stateless_http=True,
+        json_response=True,
+        max_request_body_size=service.settings.body_bytes,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    async with server.session_manager.run():
+        service.tools = app
+        try:
+            yield
+        finally:
+            service.tools = None
