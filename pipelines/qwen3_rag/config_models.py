@@ -120,10 +120,12 @@ class ModelSettings(BaseModel):
     @field_validator("embed_url", "rerank_url")
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None  # without the import, for which every command would wait
         from qwen3_inference.remote.address import check_base_url
 
         try:
-            return None if value is None else check_base_url(value)
+            return check_base_url(value)
         except ValueError as error:
             raise ValueError(str(error).removeprefix("base_url").lstrip("=").replace("as api_key", _KEYS)) from None
 

@@ -74,7 +74,7 @@ def running(session: Session, settings: ServeSettings | None = None, also: Seque
     thread = threading.Thread(target=server.run, name="service")
     thread.start()
     try:
-        wait_until(lambda: service.is_ready or failures)
+        wait_until(lambda: (service.is_ready and server.started) or failures)
         if failures:
             raise failures[0]
         url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

@@ -12,7 +12,7 @@ from qwen3_rag.agents.arguments import Detail
 from qwen3_rag.agents.fitting import MAX_CHARS, fit, fit_whole, in_a_line
 from qwen3_rag.agents.wrapping import MATERIAL, attribute, escaped, short_names, shorten, wrapped
 from qwen3_rag.query.results import as_result
-from qwen3_rag.query.rows import DocumentPassages, Passage, Row, short_id
+from qwen3_rag.query.rows import DocumentPassages, Passage, Row, SourceCount, short_id
 from qwen3_rag.query.stages import Found
 
 
@@ -97,13 +97,6 @@ class DocumentPart(Material):
         name = f"{attribute(self.source)}{f' ({attribute(self.title)})' if self.title else ''}"
         more = f" from={self.next} reads on." if self.next is not None else " This is the end of it."
         return self.lines(f"{len(self.passages)} of the {self.total} passages of {name}.{more}", self.passages)
-
-
-class SourceCount(BaseModel):
-    """A document and the number of its passages."""
-
-    source: str
-    passages: int
 
 
 class Sources(BaseModel):

@@ -1,8 +1,10 @@
-"""`qwen3-rag info`, `show` and `drop`: the collection as it is, and its end. None of them needs a model."""
+"""`qwen3-rag info`, `show`, `sources` and `drop`: the collection as it is, and its end. None of them needs a model."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,14 +13,20 @@ from qwen3_rag.config import RagConfig, shown_settings
 from qwen3_rag.config_file import find_toml
 from qwen3_rag.errors import ConfigError
 
+if TYPE_CHECKING:
+    from qwen3_rag.query.results import StoredDocuments
+    from qwen3_rag.serve.remote_session import RemoteSession
+
 
 def register(app: typer.Typer) -> None:
     command(app, "info", epilog="Example: qwen3-rag info --json")(info_command)
     command(
         app,
         "show",
+        settings=("service",),
         epilog="Example: qwen3-rag show docs/faq.md --from 10 --count 5 · names are those that `search` shows",
     )(show_command)
+    command(app, "sources", settings=("service",), epilog="Example: qwen3-rag sources docs/ --json")(sources_command)
     command(app, "drop", epilog="Example: qwen3-rag drop --collection beir_cranfield --yes")(drop_command)
 
 
@@ -52,14 +60,9 @@ def show_command(
 ) -> None:
     """Show the passages of a document in their order."""
     from qwen3_rag.cli.console import note, print_json, print_passages
-    from qwen3_rag.query.results import read_passages
-    from qwen3_rag.store.opening import open_store
 
-    store = open_store(config, None)
-    try:
-        found = read_passages(store, source, start, count)
-    finally:
-        store.close()
+    with _documents(config) as documents:
+        found = documents.show(source, start, count)
     if as_json:
         print_json(found.model_dump())
         return
@@ -67,6 +70,45 @@ def show_command(
     end = start + len(found.passages)
     rest = f"; --from {end} reads on" if end < found.total else ""
     note(f"{len(found.passages)} of {found.total} passages of {source}{rest}")
+
+
+def sources_command(
+    config: RagConfig,
+    prefix: Annotated[str, typer.Argument(help="Only names that begin like this.")] = "",
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1_000, help="How many to show.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List the documents of the collection, with the number of their passages."""
+    from qwen3_rag.cli.console import note, out, print_json
+
+    with _documents(config) as documents:
+        found = documents.list_sources(prefix, limit)
+    if as_json:
+        print_json(found.model_dump())
+        return
+    for one in found.sources:
+        out.print(f"{one.passages:6}  {one.source}", markup=False)
+    rest = f" of {found.total}; give a PREFIX, or a --limit" if len(found.sources) < found.total else ""
+    note(f"{len(found.sources)} documents{rest}")
+
+
+@contextmanager
+def _documents(config: RagConfig) -> Iterator[RemoteSession | StoredDocuments]:
+    """A service's, or those of a database opened here, for which no model is needed."""
+    from qwen3_rag.cli.sessions import service_for
+
+    if (session := service_for(config)) is not None:
+        with session:
+            yield session
+        return
+    from qwen3_rag.query.results import StoredDocuments
+    from qwen3_rag.store.opening import open_store
+
+    store = open_store(config, None)
+    try:
+        yield StoredDocuments(store)
+    finally:
+        store.close()
 
 
 def drop_command(

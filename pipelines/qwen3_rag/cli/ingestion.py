@@ -23,7 +23,7 @@ EPILOG = (
 
 
 def register(app: typer.Typer) -> None:
-    command(app, "ingest", settings=("ingest",), epilog=EPILOG)(ingest_command)
+    command(app, "ingest", settings=("ingest", "service"), epilog=EPILOG)(ingest_command)
 
 
 def ingest_command(
@@ -72,14 +72,18 @@ def ingest_command(
     read are listed and skipped (exit code 3); files of kinds that nothing reads are counted and passed over.
     """
     from qwen3_rag.cli.console import progress_bar
+    from qwen3_rag.cli.sessions import HERE, session_for
     from qwen3_rag.documents.metadata import parse_meta
-    from qwen3_rag.session import Session
 
     if not paths or remove:
         if paths or not remove or watch:
             raise ConfigError("give PATHS to read, or --remove SOURCE: one of both")
+        if config.server not in (None, HERE):
+            raise ConfigError("--remove with --server: a service removes nothing; stop it, and leave --server out")
         _remove(config, remove, as_json, quiet)
         return
+    if watch and config.server not in (None, HERE):
+        raise ConfigError("--watch with --server: let the service watch: qwen3-rag serve --watch PATH")
     options: IngestOptions = {
         "prune": prune or watch,
         "include": include,
@@ -92,7 +96,7 @@ def ingest_command(
     if watch:
         _watch(config, paths, overwrite, adopt, options, as_json, quiet)
         return
-    with Session(config) as session, progress_bar(not quiet) as on_progress:
+    with session_for(config, writes=True) as session, progress_bar(not quiet) as on_progress:
         options["on_progress"] = on_progress
         report = session.ingest(paths, overwrite=overwrite, adopt=adopt, **options)
     _print(report, as_json, quiet)

@@ -21,21 +21,21 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "search",
-        settings=("stages",),
+        settings=("stages", "service"),
         epilog='Examples: qwen3-rag search "How is data stored?" · qwen3-rag search --queries questions.txt --json · '
         'qwen3-rag search "flush" --mode hybrid --filter source=docs/faq.md',
     )(search_command)
     command(
         app,
         "compare",
-        settings=("stages",),
+        settings=("stages", "service"),
         epilog='Examples: qwen3-rag compare "How is data stored?" · '
         'qwen3-rag compare "How is data stored?" --html page.html',
     )(compare_command)
     command(
         app,
         "ask",
-        settings=("stages", "llm"),
+        settings=("stages", "llm", "service"),
         epilog='Examples: qwen3-rag ask "How is data stored?" --stream · '
         'qwen3-rag ask "..." --llm qwen3:4b --llm-base-url http://localhost:11434/v1',
     )(ask_command)
@@ -54,14 +54,14 @@ def search_command(
 ) -> None:
     """Find the passages that answer a question, or each question of a file."""
     from qwen3_rag.cli.console import note, print_json, print_result
-    from qwen3_rag.query.filters import parse_filters
-    from qwen3_rag.session import Session
+    from qwen3_rag.cli.sessions import session_for
+    from qwen3_rag.query.conditions import check_conditions
 
     if (question is None) == (queries is None):
         raise ConfigError("give either a QUESTION or --queries FILE")
-    wanted = parse_filters(filters)
+    wanted = check_conditions(filters)
     failed = False
-    with Session(_stages(config, no_rerank)) as session:
+    with session_for(_stages(config, no_rerank)) as session:
         session.open()
         for one in [question] if question is not None else read_questions(str(queries)):
             try:
@@ -92,18 +92,18 @@ def compare_command(
     """Show both stages side by side: what reranking moved, and where to."""
     from qwen3_rag.cli.console import note, print_comparison, print_json
     from qwen3_rag.cli.html_file import check_html, facts, write_html
-    from qwen3_rag.pages.comparison import comparison_page
-    from qwen3_rag.session import Session
+    from qwen3_rag.cli.sessions import session_for
 
     check_html(html)
-    config = _stages(config, no_rerank)
     every_move = not as_json and "top_n" not in config.model_fields_set
-    top_n = config.top_k if every_move else None
-    with Session(config) as session:
-        result = session.search(question, filters=filters, top_n=top_n, score_threshold=score_threshold)
+    top_k = config.top_k if every_move else None
+    with session_for(_stages(config, no_rerank)) as session:
+        result = session.search(question, filters=filters, top_k=top_k, top_n=top_k, score_threshold=score_threshold)
     if html:
+        from qwen3_rag.pages.comparison import comparison_page
+
         more = {"filters": ", ".join(filters) or None, "score_threshold": score_threshold}
-        write_html(html, comparison_page(result, facts(config, **more)))
+        write_html(html, comparison_page(result, facts(session.config, **more)))
         note(f"wrote {html}")
     if as_json:
         print_json(result.to_json())
@@ -127,12 +127,12 @@ def ask_command(
     The key is taken from OPENAI_API_KEY. Without a language model the passages are shown (exit code 4).
     """
     from qwen3_rag.cli.console import out, print_json, print_piece, print_rows, print_sources
+    from qwen3_rag.cli.sessions import session_for
     from qwen3_rag.query.rows import NoAnswerError
-    from qwen3_rag.session import Session
 
     stream = stream and not as_json
     on_token = print_piece if stream else None
-    with Session(_stages(config, no_rerank)) as session:
+    with session_for(_stages(config, no_rerank)) as session:
         try:
             result = session.ask(question, filters=filters, score_threshold=score_threshold, on_token=on_token)
         except NoAnswerError as error:

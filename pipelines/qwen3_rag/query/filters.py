@@ -16,6 +16,7 @@ from llama_index.core.vector_stores.types import FilterCondition, FilterOperator
 
 from qwen3_rag.documents.metadata import as_number, is_key
 from qwen3_rag.errors import ConfigError
+from qwen3_rag.query.conditions import read_condition
 
 FilterValue = str | int | float
 Filters = Mapping[str, FilterValue] | Sequence[str] | str | MetadataFilters | None
@@ -24,7 +25,6 @@ Filters = Mapping[str, FilterValue] | Sequence[str] | str | MetadataFilters | No
 _Condition = MetadataFilter | MetadataFilters
 _TEXT_KEYS = frozenset({"id", "doc_id", "text"})
 """Fields of the collection: Milvus compares them with texts alone."""
-_PAIR = re.compile(r"\s*(?P<key>.*?)\s*(?P<sign>!=|>=|<=|==|=|>|<)\s*(?P<value>.*?)\s*", re.DOTALL)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?P<time>[T ]\d\d:\d\d(?P<second>:\d\d)?(?P<zone>Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 _MIRRORED = {FilterOperator.EQ: FilterCondition.OR, FilterOperator.NE: FilterCondition.AND}
 
@@ -58,14 +58,8 @@ def parse_filters(pairs: Sequence[str]) -> MetadataFilters | None:
 
 
 def _condition(pair: str) -> _Condition:
-    found = _PAIR.fullmatch(pair)
-    if not found or not is_key(found["key"]) or not found["value"]:
-        raise ConfigError(
-            f"--filter {pair!r:.200} must read key=value, with one of = != >= <= > <, e.g. source=docs/faq.md or "
-            "modified>=2024-01-31; see `qwen3-rag info`"
-        )
-    key, value = found["key"], found["value"]
-    operator = FilterOperator("==" if found["sign"] == "=" else found["sign"])
+    key, sign, value = read_condition(pair)
+    operator = FilterOperator("==" if sign == "=" else sign)
     if key in _TEXT_KEYS:
         return _filter(key, operator, value)
     if (number := as_number(value)) is not None:

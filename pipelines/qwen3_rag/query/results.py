@@ -8,7 +8,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore
 
 from qwen3_rag.documents.invisible import visible
-from qwen3_rag.query.rows import DocumentPassages, Passage, RerankedRow, Row, SearchResult
+from qwen3_rag.query.rows import DocumentPassages, Passage, RerankedRow, Row, SearchResult, SourceList
 from qwen3_rag.store.reading import read_document
 from qwen3_rag.store.vector_store import RagVectorStore
 
@@ -40,6 +40,21 @@ def read_passages(store: RagVectorStore, source: str, start: int = 0, count: int
     found = read_document(store, source, start, count)
     passages = [Passage(**_fields(node)) for node in found.nodes]
     return DocumentPassages(source=source, total=found.total, passages=passages)
+
+
+class StoredDocuments:
+    """The documents of an open collection."""
+
+    def __init__(self, store: RagVectorStore) -> None:
+        self._store = store
+
+    def list_sources(self, prefix: str = "", limit: int = 1_000) -> SourceList:
+        """The first `limit` documents whose names begin with `prefix`."""
+        return SourceList.of(self._store.count_sources(prefix), limit)
+
+    def show(self, source: str, start: int = 0, count: int | None = None) -> DocumentPassages:
+        """See `read_passages`."""
+        return read_passages(self._store, source, start, count)
 
 
 def _row(rank: int, hit: NodeWithScore) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -52,6 +52,26 @@ class DocumentPassages(BaseModel):
     source: str
     total: int
     passages: list[Passage]
+
+
+class SourceCount(BaseModel):
+    """A document and the number of its passages."""
+
+    source: str
+    passages: int
+
+
+class SourceList(BaseModel):
+    """Documents by name; `total` counts also those that are not listed."""
+
+    sources: list[SourceCount]
+    total: int
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int], limit: int) -> SourceList:
+        """The first `limit`."""
+        rows = [SourceCount(source=name, passages=counts[name]) for name in sorted(counts)[:limit]]
+        return cls(sources=rows, total=len(counts))
 
 
 class Ranked(BaseModel):

@@ -7,6 +7,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from qwen3_rag.query.rows import SourceList
 from qwen3_rag.serve.failures import HttpError
 from qwen3_rag.serve.service import Service
 
@@ -20,8 +21,7 @@ async def sources(service: Service, request: Request) -> Response:
     session = await service.session(request.query_params.get("collection"))
     prefix = request.query_params.get("prefix", "")
     found = await service.work(request, lambda: asyncio.to_thread(session.sources, prefix))
-    rows = [{"source": name, "passages": found[name]} for name in sorted(found)[:limit]]
-    return JSONResponse({"sources": rows, "total": len(found)})
+    return JSONResponse(SourceList.of(found, limit).model_dump())
 
 
 async def passages(service: Service, request: Request) -> Response:
