@@ -43,6 +43,7 @@ class QuestionBody(Body):
     rerank_instruction: Instruction | None = None
     score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
     rerank: bool = True
+    exclude: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=MAX_TOP_K)] | None = None
 
     def wishes(self) -> Wishes:
         """What the question asks for."""
@@ -56,6 +57,7 @@ class QuestionBody(Body):
             "rerank_instruction": self.rerank_instruction,
             "score_threshold": self.score_threshold,
             "rerank": self.rerank,
+            "exclude": self.exclude or (),
         }
 
 
