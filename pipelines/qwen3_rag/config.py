@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from qwen3_rag.config_database import DatabaseSettings
 from qwen3_rag.config_file import Option, TomlFile, explicit_toml, find_toml, is_secret
@@ -110,6 +110,8 @@ def load_config(overrides: dict[str, Any] | None = None, file: str | Path | None
         raise ConfigError("; ".join(describe_invalid(one, what, secret_settings()) for one in details)) from None
     except ConfigError:
         raise
+    except SettingsError as error:  # of an environment variable
+        raise ConfigError(f'{error}: it takes JSON, such as QWEN3_RAG_COLLECTIONS=\'{{"docs": "..."}}\'') from None
     except ValueError as error:  # a TOML file that does not parse
         raise ConfigError(f"configuration file {str(find_toml())!r}: {error}") from None
     finally:

@@ -24,6 +24,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "tomlkit",
         "pathspec",
         "watchfiles",
+        "py3langid",
     ),
     "serve": ("mcp", "mcp_types", "starlette", "uvicorn", "prometheus_client"),
 }

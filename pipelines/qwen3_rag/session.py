@@ -24,6 +24,7 @@ from qwen3_rag.ingestion.removal import remove_documents
 from qwen3_rag.ingestion.report import IngestReport
 from qwen3_rag.models import Models, load_models, load_reranker
 from qwen3_rag.query.answering import OnToken, answering, as_answer, make_writer
+from qwen3_rag.query.description import CollectionDescription, describe_collection
 from qwen3_rag.query.engine import make_index
 from qwen3_rag.query.filters import Filters, make_filters
 from qwen3_rag.query.results import read_passages
@@ -203,6 +204,10 @@ class Session:
     def show(self, source: str, start: int = 0, count: int | None = None) -> DocumentPassages:
         """Passages of a document in their order, from `start` on; `count` None: to its end."""
         return read_passages(self.store, source, start, count)
+
+    def describe(self) -> CollectionDescription:
+        """What the collection holds: keys and values for filters, languages, model, counts, dates."""
+        return describe_collection(self.store, self.config, self.models.identity)
 
     def remove(self, *sources: str) -> IngestReport:
         """Delete documents by their names, or those of folders and files that they lie in."""

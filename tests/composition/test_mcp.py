@@ -18,9 +18,11 @@ from llama_index.core.agent.workflow import FunctionAgent, ToolCallResult
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI
 from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
-from mcp import ClientSession, StdioServerParameters
+from mcp import ClientSession, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.types import ResourceLink, ResourceTemplateReference
 from qwen3_rag.agents.results import listed as fit
+from qwen3_rag.agents.wrapping import MATERIAL
 from support.servers import served
 
 SCRIPT = str(Path(sys.executable).parent / "qwen3-rag")
@@ -63,7 +65,7 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
     llm_options = ["--llm-base-url", str(llm.api_base)]
     async with session_over_stdio([*options, *llm_options], tmp_path / "log") as session:
         tools = await tools_of(session)
-        assert list(tools) == ["search", "ask", "get_passages", "list_sources"]
+        assert list(tools) == ["search", "ask", "get_passages", "describe_collection", "list_sources"]
         properties = tools["search"].metadata.get_parameters_dict()["properties"]
         assert list(properties) == ["query", "top_n", "filters", "instruction", "detail", "rerank", "exclude"]
         assert all(one["description"] for one in properties.values())
@@ -81,12 +83,19 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
         for filters in ({"source": "knowledge/rag.md"}, ["source=knowledge/rag.md"], '["source=knowledge/rag.md"]'):
             filtered = await tools["search"].acall(query=QUESTIONS[0][0], filters=filters)
             assert {row["source"] for row in rows(filtered)} == {"knowledge/rag.md"}
+        hit = rows(found[0])[0]
         exclude = [row["id"] for row in rows(found[0])]
         others = await tools["search"].acall(query=QUESTIONS[0][0], top_n=2, exclude=exclude, detail="concise")
         assert len(rows(others)) == 2
         assert not {row["id"] for row in rows(others)} & set(exclude)
 
-        hit = rows(found[0])[0]
+        links = [one for one in found[0].raw_output.content[1:] if isinstance(one, ResourceLink)]
+        assert len(links) == len({row["source"] for row in rows(found[0])}) == len(found[0].raw_output.content) - 1
+        assert (links[0].name, links[0].uri) == (hit["source"], f"doc://{hit['source']}")
+        document = await session.read_resource(links[0].uri)
+        assert hit["text"] in document.contents[0].text
+        assert MATERIAL in document.contents[0].text
+
         part = await tools["get_passages"].acall(**{"source": hit["source"], "from": hit["position"], "count": 1})
         assert part.raw_output.structured_content["passages"][0]["text"] == hit["text"]
 
@@ -102,6 +111,7 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
         assert "1 more" in few["note"]
 
         for name, schema in ((one.name, one.input_schema) for one in offered if one.name != "ask"):
+            assert "anyOf" not in json.dumps(schema)
             nulls = dict.fromkeys(schema["properties"])
             needed = {"query": QUESTIONS[0][0], "source": "knowledge/rag.md"}
             given = {one: needed[one] for one in schema.get("required", [])}
@@ -119,6 +129,63 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
             assert failed.is_error
             assert word in failed.content[0].text
             assert "Traceback" not in failed.content[0].text
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+async def test_documents_as_resources(options: list[str], tmp_path: Path) -> None:
+    async with session_over_stdio(options, tmp_path / "log") as session:
+        [template] = (await session.list_resource_templates()).resource_templates
+        assert template.uri_template == "doc://{+source}{?collection}"
+        reference = ResourceTemplateReference(uri=template.uri_template)
+        completed = await session.complete(reference, {"name": "source", "value": "knowledge/r"})
+        assert completed.completion.values == ["knowledge/rag.md", "knowledge/retrieval.md"]
+        [about] = (await session.list_resources()).resources
+        assert about.uri == "collection://docs"
+        assert (await session.read_resource(about.uri)).contents[0].text.startswith("Collection docs\n10 documents")
+        whole = (await session.read_resource("doc://knowledge/rag.md")).contents[0].text
+        assert whole.count("<passage ") == whole.count("</passage>") > 3
+        for uri, words in (
+            ("doc://knowledge/none.md", "no document"),
+            ("doc://..%2F..%2Fetc/passwd", "no document"),
+            ("doc://knowledge/rag.md?collection=other", "no collection 'other'"),
+        ):
+            with pytest.raises(MCPError, match=words):
+                await session.read_resource(uri)
+        # LlamaIndex's client makes tools of resources, too.
+        made = await McpToolSpec(session, include_resources=True).to_tool_list_async()
+        assert len(made) == 5 + 2
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+@pytest.fixture
+def with_recipes(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The same with a second collection, both of them described."""
+    (tmp_path / "bakery").mkdir()
+    (tmp_path / "bakery" / "bread #1.md").write_text("# Bread\n\nYeast makes the dough rise before it is baked.")
+    more = [*options, "--collection", "recipes"]
+    subprocess.run([SCRIPT, "ingest", "bakery", "--quiet", *more], cwd=tmp_path, check=True)
+    about = {"docs": "How retrieval works", "recipes": "How to bake bread"}
+    monkeypatch.setenv("QWEN3_RAG_COLLECTIONS", json.dumps(about))
+    return options
+
+
+async def test_several_collections_in_one_server(with_recipes: list[str], tmp_path: Path) -> None:
+    async with session_over_stdio(with_recipes, tmp_path / "log") as session:
+        tools = await tools_of(session)
+        collection = tools["search"].metadata.get_parameters_dict()["properties"]["collection"]
+        assert collection["enum"] == ["docs", "recipes"]
+        assert "recipes: How to bake bread" in collection["description"]
+        found = await tools["search"].acall(query="What makes dough rise?", collection="recipes")
+        assert [row["source"] for row in rows(found)] == ["bakery/bread #1.md"]
+        link = found.raw_output.content[1]
+        assert link.uri == "doc://bakery/bread%20%231.md?collection=recipes"
+        assert "Yeast" in (await session.read_resource(link.uri)).contents[0].text
+        here = await tools["search"].acall(query="What makes dough rise?", top_n=20)
+        assert "bakery/bread #1.md" not in {row["source"] for row in rows(here)}
+        said = await tools["describe_collection"].acall(collection="recipes")
+        assert said.raw_output.content[0].text.startswith("Collection recipes: How to bake bread\n1 documents")
+        wrong = await session.call_tool("search", {"query": "x", "collection": "other"})
+        assert wrong.is_error
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 

@@ -13,7 +13,6 @@ from qwen3_rag.agents.results import DocumentPart, document_part
 from qwen3_rag.agents.tool import AgentTool
 from qwen3_rag.documents.invisible import visible
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.query.rows import DocumentPassages
 from qwen3_rag.session import Session
 
 GET_PASSAGES = (
@@ -37,7 +36,7 @@ def read_tool(session: Session, max_chars: int = MAX_CHARS) -> AgentTool:
     """`get_passages` of a session's collection."""
 
     def run(given: ReadArguments) -> DocumentPart:
-        return document_part(_read(session, given), given.start, max_chars)
+        return read_part(session, given.source, given.start, given.count, max_chars)
 
     async def arun(given: ReadArguments) -> DocumentPart:
         return await asyncio.to_thread(run, given)
@@ -45,12 +44,13 @@ def read_tool(session: Session, max_chars: int = MAX_CHARS) -> AgentTool:
     return AgentTool("get_passages", GET_PASSAGES, ReadArguments, DocumentPart, run, arun, title="Read on")
 
 
-def _read(session: Session, given: ReadArguments) -> DocumentPassages:
+def read_part(session: Session, source: str, start: int, count: int, max_chars: int) -> DocumentPart:
+    """Passages of a document by its name, or by its name without the invisible letters in it, as it is shown."""
     try:
-        return session.show(given.source, given.start, given.count)
+        found = session.show(source, start, count)
     except ConfigError:
-        # A name with invisible letters in it is shown without them.
-        hidden = [one for one in session.sources() if one != visible(one) == given.source]
+        hidden = [one for one in session.sources() if one != visible(one) == source]
         if len(hidden) != 1:
             raise
-        return session.show(hidden[0], given.start, given.count)
+        found = session.show(hidden[0], start, count)
+    return document_part(found, start, max_chars)

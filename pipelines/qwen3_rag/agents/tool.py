@@ -66,5 +66,5 @@ class AgentTool:
         return FunctionTool(fn=self.call, async_fn=self.acall, metadata=metadata, callback=mark, async_callback=amark)
 
     def _parse(self, args: Sequence[Any], kwargs: dict[str, Any]) -> BaseModel:
-        first = next(iter(self.arguments.model_fields))
+        first = next(iter(self.arguments.model_fields), "argument")
         return self.arguments.model_validate({**({first: args[0]} if args else {}), **kwargs})

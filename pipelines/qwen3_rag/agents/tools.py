@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from llama_index.core.llms import LLM
 from llama_index.core.tools import FunctionTool
 
 from qwen3_rag.agents.arguments import MAX_TOP_N
+from qwen3_rag.agents.choosing import among
+from qwen3_rag.agents.describing import describe_tool
 from qwen3_rag.agents.listing import list_tool
 from qwen3_rag.agents.reading import read_tool
 from qwen3_rag.agents.retrieval import ask_tool, search_tool
@@ -26,6 +28,7 @@ AGENT_TOOLS: Sequence[MakeTool] = (
     lambda session: search_tool(_stages(session)),
     lambda session: ask_tool(_stages(session), session.writer),
     read_tool,
+    describe_tool,
 )
 """What `make_tools` gives an agent of this process."""
 
@@ -36,7 +39,8 @@ SERVER_TOOLS: Sequence[MakeTool] = (*AGENT_TOOLS, list_tool)
 def make_tools(
     config: RagConfig, store: RagVectorStore, models: Models, *, llm: LLM | None = None
 ) -> list[FunctionTool]:
-    """`search`, `ask`, `get_passages` over the configured collection. Without `llm` the configured one answers.
+    """`search`, `ask`, `get_passages` and `describe_collection` over the configured collection. Without `llm` the
+    configured one answers.
 
     >>> agent = FunctionAgent(tools=make_tools(config, store, models), llm=OpenAI("gpt-4o-mini"))
     >>> print(await agent.run("How is data stored in Milvus?"))
@@ -53,6 +57,17 @@ def tools_of(session: Session, makers: Sequence[MakeTool] = AGENT_TOOLS) -> list
         return str(known) if known else None
 
     return [replace(make(session), explain=sentence) for make in makers]
+
+
+def tools_among(sessions: Mapping[str, Session], makers: Sequence[MakeTool] = AGENT_TOOLS) -> list[AgentTool]:
+    """The tools of open sessions by collection, the first one being meant when none is named."""
+    if len(sessions) == 1:
+        return tools_of(next(iter(sessions.values())), makers)
+    about = next(iter(sessions.values())).config.collections
+    by_collection = {name: tools_of(session, makers) for name, session in sessions.items()}
+    return [
+        among({name: tools[number] for name, tools in by_collection.items()}, about) for number in range(len(makers))
+    ]
 
 
 def _stages(session: Session) -> TwoStages:
