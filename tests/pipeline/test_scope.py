@@ -166,6 +166,12 @@ ARGUMENTS = st.fixed_dictionaries(
         "prefix": st.sampled_from(CRAFTED),
         "limit": st.integers(-1, 30),
         "scope": VALUES,
+        "source": st.sampled_from([*CRAFTED, "both.md", f"{SECRET}.md"]),
+        "from": st.integers(-1, 7),
+        "count": st.integers(0, 60),
+        "exclude": st.lists(st.sampled_from(CRAFTED), max_size=2),
+        "detail": st.sampled_from(["concise", "full"]),
+        "rerank": st.booleans(),
     },
 )  # fmt: skip
 
@@ -174,17 +180,20 @@ ARGUMENTS = st.fixed_dictionaries(
 @given(arguments=ARGUMENTS)
 @example(arguments={"query": "passage", "filters": {"team": THEIRS}})
 @example(arguments={"prefix": "hid"})
+@example(arguments={"source": f"{SECRET}.md", "from": 0, "count": 50})
 def test_no_argument_of_a_tool_reads_outside(session: Session, arguments: dict[str, Any]) -> None:
     said = ""
     for tool in tools_of(session, SERVER_TOOLS):
         if tool.name == "ask":
             continue  # it reads as `search` does, and asks a language model
-        given = {name: value for name, value in arguments.items() if name in tool.arguments.model_fields}
-        said += tool.call(
-            **{"query": "passage", **given} if "query" in tool.arguments.model_fields else given
-        ).model_dump_json()
+        known = tool.arguments.model_json_schema()["properties"] if tool.arguments.model_fields else {}
+        needed = {name: value for name, value in (("query", "passage"), ("source", "both.md")) if name in known}
+        result = tool.call(**needed | {name: value for name, value in arguments.items() if name in known})
+        said += result.model_dump_json() + str(result)
     assert f"{THEIRS} passage" not in said
-    assert f'"source":"{SECRET}' not in said
+    for shown in (f'"source":"{SECRET}', f'"{SECRET}.md"', f"{SECRET}.md ("):
+        assert shown not in said
+    assert f'"{THEIRS}"' not in said, "a value of a filter that nothing in the scope has"
 
 
 @given(st.text(alphabet="ab'\"\\()[]{} =", max_size=14))

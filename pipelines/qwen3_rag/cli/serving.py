@@ -93,9 +93,10 @@ def mcp_command(
         typer.Option("--port", metavar="PORT", min=0, max=65535, help="The same as `serve --port PORT`."),
     ] = None,
 ) -> None:
-    """Serve search, ask and list_sources to agents, by the Model Context Protocol.
+    """Serve search, ask, reading on and descriptions to agents, by the Model Context Protocol.
 
-    Speaks on stdin and stdout: meant to be started by an MCP client. It holds the database open while it runs.
+    Collections that the configuration describes (the table `collections`) are served together. It speaks on stdin and
+    stdout: meant to be started by an MCP client. It holds the database open while it runs.
     """
     if port is not None:
         _serve(config, port=port)

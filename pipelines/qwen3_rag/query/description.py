@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from qwen3_rag.config import RagConfig
 from qwen3_rag.documents.invisible import visible
 from qwen3_rag.documents.metadata import is_key
-from qwen3_rag.models import ModelIdentity
+from qwen3_rag.identity import ModelIdentity
 from qwen3_rag.store.paging import read_pages
 from qwen3_rag.store.vector_store import RagVectorStore
 

@@ -28,9 +28,10 @@ FOR_INGESTS = frozenset(("hybrid", "chunk_size", "chunk_overlap", "batch_size"))
 def fixed_settings(config: RagConfig) -> dict[str, str]:
     """The settings of which a service has one value, as short digests: to be compared, not to be read.
 
-    Where the database is and the keys are not among them: they say by what right the service itself goes there.
+    Where the database is and the keys are not among them: they say by what right the service itself goes there. Nor is
+    what agents are told of collections.
     """
-    names = set(RagConfig.model_fields) - SENT - secret_settings() - {"uri"}
+    names = set(RagConfig.model_fields) - SENT - secret_settings() - {"uri", "collections"}
     return {name: _digest(_value(config, name)) for name in sorted(names)}
 
 

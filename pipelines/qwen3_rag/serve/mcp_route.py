@@ -1,4 +1,4 @@
-"""`/mcp`: the MCP server of the same session, behind the same checks, in the same turns."""
+"""`/mcp`: the MCP server of the same sessions, behind the same checks, in the same turns."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 @asynccontextmanager
 async def serving_tools(service: Service) -> AsyncIterator[None]:
     """Around the time in which the MCP server of an open session runs."""
-    server = make_server(service.main)
+    server = make_server(service.sessions)
     # Without sessions: every request stands for itself, so clients may come and go. Host and Origin are checked before.
     app = server.streamable_http_app(
         stateless_http=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -29,11 +29,12 @@ class Service:
 
     Args:
         session: the collection that is asked where a request names none. Its models serve all collections.
-        also: further collections of the same database.
+        also: further collections of the same database, beside those that the configuration describes.
     """
 
     def __init__(self, session: Session, settings: ServeSettings, also: Sequence[str] = ()) -> None:
-        self.main, self.settings, self._also = session, settings, tuple(dict.fromkeys(also))
+        self.main, self.settings = session, settings
+        self._also = tuple(dict.fromkeys((*also, *session.config.collections)))
         self.turns = Turns(settings.running, settings.waiting)
         self.metrics = Metrics(self.turns)
         self.jobs = Jobs()
@@ -58,6 +59,11 @@ class Service:
         models.embed.get_query_embedding("warm")
         if (rank := getattr(models.rerank, "rank", None)) is not None:
             rank("warm", ["warm"])
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Those that are open, by collection; the first one is `main`."""
+        return self._sessions
 
     def close(self) -> None:
         for session in self._sessions.values():
