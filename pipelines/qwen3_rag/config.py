@@ -39,8 +39,8 @@ class RagConfig(ModelSettings, DatabaseSettings, BaseSettings):
         512, ge=32, le=8192, description="Largest passage, in tokens of about 4 letters."
     )
     chunk_overlap: int = Field(48, ge=0, description="Tokens that two pieces of one long section share.")
-    batch_size: Annotated[int, Option("N", "ingest")] = Field(
-        64, ge=1, le=1000, description="Passages embedded and written together."
+    batch_size: Annotated[int | None, Option("N", "ingest", unset="64; 256 with --embed-url")] = Field(
+        None, ge=1, le=1000, description="Passages embedded and written together."
     )
 
     top_k: Annotated[int, Option("N", "stages")] = Field(
@@ -67,6 +67,11 @@ class RagConfig(ModelSettings, DatabaseSettings, BaseSettings):
     system_prompt: Annotated[str | None, Option(text=True, trusted=True)] = Field(
         None, description="Replaces the system message of `ask`."
     )
+
+    @property
+    def passages_at_once(self) -> int:
+        """`batch_size`, or what keeps the embedding model busy: a server computes several requests at once."""
+        return self.batch_size or (256 if self.embed_url else 64)
 
     @classmethod
     def settings_customise_sources(

@@ -183,7 +183,7 @@ class Session:
             store=self._open(create=True, overwrite=overwrite, adopt=adopt),
             embed_model=self._embedder().embed,
             parser=self._parser(),
-            batch_size=self.config.batch_size,
+            batch_size=self.config.passages_at_once,
             **options,
         )
 
@@ -194,7 +194,7 @@ class Session:
             store=self._open(create=True),
             embed_model=self._embedder().embed,
             parser=self._parser(),
-            batch_size=self.config.batch_size,
+            batch_size=self.config.passages_at_once,
         )
 
     def sources(self, prefix: str = "") -> Counter[str]:

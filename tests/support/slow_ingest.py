@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.pop(0)  # support/ has modules named as the standard library's
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from qwen3_rag.cli.options import with_exit_code

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import TracebackType
@@ -176,8 +177,17 @@ class Writer:
             node.embedding = vectors[_text(node)]
         if kept:
             self.report.kept += self._rows.upsert(passages_batch(kept))
-        for start in range(0, len(rest), self._batch):
-            self.report.written += self._rows.upsert(self._embed(passages_batch(rest[start : start + self._batch])))
+        with ThreadPoolExecutor(1, thread_name_prefix="qwen3-write") as writing:  # leaving it waits for the last write
+            written: Future[int] | None = None
+            for start in range(0, len(rest), self._batch):
+                batch = self._embed(passages_batch(rest[start : start + self._batch]))  # while the last one is written
+                self._settle(written)
+                written = writing.submit(self._rows.upsert, batch)
+            self._settle(written)
+
+    def _settle(self, written: Future[int] | None) -> None:
+        if written is not None:
+            self.report.written += written.result()
             self.on_batch()
 
     def _delete(self, ids: Sequence[str]) -> None:
