@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qwen3_inference.errors import EngineNotPicklableError
+from qwen3_inference.lengths import Overlong
 
 Progress = Callable[[int], object]
 """Called with the number of further texts done; an exception it raises ends the work between two batches."""
@@ -62,6 +63,13 @@ class EmbeddingEngine(Protocol):
         dimensions: int | None = None,
         progress: Progress | None = None,
     ) -> Vectors: ...
+
+
+@runtime_checkable
+class MeasuringEngine(Protocol):
+    """What an embedding engine may have beside: it tells which documents it would cut."""
+
+    def overlong_documents(self, documents: Sequence[str], *, prompt: str | None = None) -> list[Overlong]: ...
 
 
 @runtime_checkable

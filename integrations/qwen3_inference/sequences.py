@@ -15,6 +15,7 @@ from qwen3_inference.prompts import (
     rerank_instruction_text,
     rerank_query_text,
 )
+from qwen3_inference.texts import TextCutWarning
 from qwen3_inference.tokenization import END, PromptTokenizer, check_texts
 
 
@@ -148,7 +149,7 @@ def cut_documents(sequences: list[list[int]], room: int, max_length: int) -> lis
     warnings.warn(
         f"{len(longer)} of {len(sequences)} documents were cut to fit max_length={max_length} tokens (the longest has "
         f"{max(longer)}, {room} fit); split them or raise max_length",
-        UserWarning,
+        TextCutWarning,
         stacklevel=2,
     )
     return [ids[:room] for ids in sequences]

@@ -53,6 +53,10 @@ def _remedy(value: Any, otherwise: str) -> str:
     return otherwise
 
 
+class TextCutWarning(UserWarning):
+    """A model reads only the beginning of a document."""
+
+
 class Passage(str):
     """A document made of `before` (its metadata) and a text of its own; `name` is what the caller knows it by.
 

@@ -156,3 +156,12 @@ def test_nothing_gives_nothing_of_the_right_width(serve, remote_embedder, remote
     assert engine.embed_documents([]).shape == (0, 32)
     assert engine.embed_queries([], dimensions=8).shape == (0, 8)
     assert remote_reranker(serve()).score("How?", []).shape == (0,)
+
+
+def test_documents_that_will_be_cut_are_known_before_a_request(serve, remote_embedder):
+    server = serve()
+    engine = remote_embedder(server, max_length=30)
+    documents = ["tea", "0123456789 " * 20]
+    [found] = engine.overlong_documents(documents)
+    assert (found.index, found.room) == (1, 29)
+    assert server.seen == []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qwen3_inference.engines import Progress, Vectors
+from qwen3_inference.lengths import END_LENGTH, Overlong, find_overlong
 from qwen3_inference.local.batching import run_distinct
 from qwen3_inference.local.checkpoint import Checkpoint, check_dimensions
 from qwen3_inference.local.coalescing import Coalescer
@@ -92,6 +93,10 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         """`embed_documents` off the event loop."""
         return await self._worker.arun(partial(self._documents, documents, prompt, dimensions), progress)
 
+    def overlong_documents(self, documents: Sequence[str], *, prompt: str | None = None) -> list[Overlong]:
+        """The documents of which `embed_documents` reads only the beginning. No weights are loaded."""
+        return self._worker.run(lambda _: self._overlong(documents, prompt))
+
     def _load_model(
         self, checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: "torch.device", dtype: "torch.dtype"
     ) -> "LoadedEmbedder":
@@ -115,6 +120,12 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         ids = encode_documents(tokenizer, documents, prompt, model.end_ids, self._max_length)
         return self._forward_behind(ids, dimensions, progress)
 
+    def _overlong(self, documents: Sequence[str], prompt: str | None) -> list[Overlong]:
+        modules = self._opened().modules
+        own = modules.document_prompt if modules else ""
+        room = self._max_length - END_LENGTH
+        return find_overlong(documents, own if prompt is None else prompt, room, self._opened_tokenizer)
+
     def _forward_behind(self, ids: PromptedIds, dimensions: int | None, progress: Progress | None) -> Vectors:
         """The vectors of sequences that start with one prompt, whose keys and values are computed once.
 
@@ -132,9 +143,10 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
         import torch
 
         _, model = self._loaded()
-        check_dimensions(dimensions, self._checkpoint.largest_dimension, self.settings.model)
-        length = dimensions or self._checkpoint.dimension
-        is_cut = length < self._checkpoint.largest_dimension
+        checkpoint = self._opened()
+        check_dimensions(dimensions, checkpoint.largest_dimension, self.settings.model)
+        length = dimensions or checkpoint.dimension
+        is_cut = length < checkpoint.largest_dimension
 
         def forward(batch: list[Sequence[int]]) -> list[Vectors]:
             with torch.inference_mode():

@@ -41,7 +41,7 @@ class TorchEngine(Generic[Model]):
         self._worker = ModelWorker()
         self._model: Model | None = None
         self._tokenizer: PromptTokenizer | None = None
-        self._checkpoint: Checkpoint  # set with the model
+        self._checkpoint: Checkpoint | None = None
         self._identity: str | None = None
         self._max_length = settings.max_length
         self._prefixes: OrderedDict[str, tuple[list[int], KeyValues]] = OrderedDict()
@@ -73,18 +73,28 @@ class TorchEngine(Generic[Model]):
         self._worker.run(lambda _: self._loaded())
 
     def _loaded(self) -> tuple[PromptTokenizer, Model]:
-        if self._model is None or self._tokenizer is None:
-            checkpoint = self.settings.open()
-            self._max_length = effective_max_length(self.settings.max_length, checkpoint)
+        if self._model is None:
+            checkpoint = self._opened()
             with LOADING.held():
                 from qwen3_inference.local.devices import resolve_device, resolve_dtype
 
                 device = resolve_device(self.settings.device)
                 dtype = resolve_dtype(self.settings.effective_dtype, device)
-                self._tokenizer = PromptTokenizer(checkpoint.tokenizer_folder)
-                self._checkpoint = checkpoint
-                self._model = self._load_model(checkpoint, self._tokenizer, device, dtype)
-        return self._tokenizer, self._model
+                self._model = self._load_model(checkpoint, self._opened_tokenizer(), device, dtype)
+        return self._opened_tokenizer(), self._model
+
+    def _opened(self) -> Checkpoint:
+        """What the files say, the weights' values excepted."""
+        if self._checkpoint is None:
+            checkpoint = self.settings.open()
+            self._max_length = effective_max_length(self.settings.max_length, checkpoint)
+            self._checkpoint = checkpoint
+        return self._checkpoint
+
+    def _opened_tokenizer(self) -> PromptTokenizer:
+        if self._tokenizer is None:
+            self._tokenizer = PromptTokenizer(self._opened().tokenizer_folder)
+        return self._tokenizer
 
     def _load_model(
         self, checkpoint: Checkpoint, tokenizer: PromptTokenizer, device: "torch.device", dtype: "torch.dtype"

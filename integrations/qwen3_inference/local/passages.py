@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 
-from qwen3_inference.texts import Passage
+from qwen3_inference.texts import Passage, TextCutWarning
 from qwen3_inference.tokenization import PromptTokenizer
 
 
@@ -24,6 +24,6 @@ def warn_of_lost_texts(
             f"metadata leaves no room for the text of {len(lost)} of {len(documents)} documents: {room} tokens fit, "
             f"and the metadata takes as many or more ({names} tokens); exclude keys with "
             "excluded_embed_metadata_keys, shorten them or raise max_length",
-            UserWarning,
+            TextCutWarning,
             stacklevel=2,
         )

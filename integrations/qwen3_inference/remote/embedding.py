@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from qwen3_inference.engines import Progress, Vectors
 from qwen3_inference.errors import EngineResponseError
+from qwen3_inference.lengths import END_LENGTH, Overlong, find_overlong
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
 from qwen3_inference.local.modules import EMBEDDING
 from qwen3_inference.prompts import check_instruction
@@ -160,6 +161,18 @@ send='auto', api_key=SecretStr('**********'), max_length=8192, timeout=60.0)
     ) -> Vectors:
         """`embed_documents` without blocking the event loop."""
         return await BACKGROUND.arun(partial(self._documents, documents, prompt, dimensions, progress))
+
+    def overlong_documents(self, documents: Sequence[str], *, prompt: str | None = None) -> list[Overlong]:
+        """The documents of which `embed_documents` sends only the beginning; none where no tokenizer tells lengths."""
+        return BACKGROUND.run(partial(self._overlong, documents, prompt))
+
+    async def _overlong(self, documents: Sequence[str], prompt: str | None) -> list[Overlong]:
+        description = await self._description()
+        if description is None:
+            return []
+        before = description.document_prompt if prompt is None else prompt
+        room = self._max_length - END_LENGTH
+        return await asyncio.to_thread(find_overlong, documents, before, room, lambda: description.tokenizer)
 
     async def _queries(
         self, queries: Sequence[str], instruction: str | None, dimensions: int | None, progress: Progress | None

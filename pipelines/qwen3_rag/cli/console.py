@@ -105,12 +105,14 @@ def progress_bar(enabled: bool, unit: str = "passages") -> Iterator[OnProgress |
 
 
 def print_skipped(report: IngestReport) -> None:
-    """What could not be read, on stderr: one line a reason with all sources that it holds for."""
+    """What could not be read, on stderr: one line a reason with all sources that it holds for. Then what was cut."""
     by_reason: dict[str, list[str]] = {}
     for source, reason in report.skipped:
         by_reason.setdefault(reason, []).append(source)
     for reason, sources in by_reason.items():
         note(f"skipped {', '.join(sources)}: {reason}")
+    for source, reason in report.cut:
+        note(f"cut {source}: {reason}")
 
 
 def print_report(report: IngestReport) -> None:
@@ -126,8 +128,9 @@ def print_report(report: IngestReport) -> None:
     removed = f", {report.deleted} removed" if report.deleted else ""
     pruned = f", {report.pruned} vanished sources pruned" if report.pruned else ""
     skipped = f", {len(report.skipped)} skipped" if report.skipped else ""
+    cut = f", {len(report.cut)} cut" if report.cut else ""
     note(
-        f"{report.documents} documents ({report.unchanged} unchanged{skipped}{pruned}): {report.written} passages "
+        f"{report.documents} documents ({report.unchanged} unchanged{skipped}{cut}{pruned}): {report.written} passages "
         f"written, {report.kept} kept{removed}, {report.seconds:.1f} s"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,12 +70,16 @@ def ingest_command(
     """Bring the collection in line with files and folders.
 
     Only what is new or changed is embedded; run it again at any time, also after an interruption. Files that cannot be
-    read are listed and skipped (exit code 3); files of kinds that nothing reads are counted and passed over.
+    read are listed and skipped, text that is too long for the embedding model is listed (exit code 3); files of kinds
+    that nothing reads are counted and passed over.
     """
+    from qwen3_inference.texts import TextCutWarning
+
     from qwen3_rag.cli.console import progress_bar
     from qwen3_rag.cli.sessions import HERE, session_for
     from qwen3_rag.documents.metadata import parse_meta
 
+    warnings.simplefilter("ignore", TextCutWarning)  # the report says it, with the source
     if not paths or remove:
         if paths or not remove or watch:
             raise ConfigError("give PATHS to read, or --remove SOURCE: one of both")
@@ -142,11 +147,12 @@ def _watch(
     def show(report: IngestReport) -> None:
         """The first report, and those that say something new."""
         nonlocal known
-        if known is None or report.has_changed or not known.issuperset(report.skipped):
+        troubles = {*report.skipped, *report.cut}
+        if known is None or report.has_changed or not known.issuperset(troubles):
             _print(report, as_json, quiet)
         if known is None and not quiet:
             note("watching; Ctrl-C ends it")
-        known = set(report.skipped)
+        known = troubles
 
     keep_in_line(paths, ingest_once, on_report=show, on_trouble=note)
 

@@ -27,6 +27,9 @@ from qwen3_rag.ingestion.writer import Writer
 from qwen3_rag.store.catalog import Root
 from qwen3_rag.store.vector_store import RagVectorStore
 
+NO_TEXT = "no text in it"
+SECOND = "second document with this id; the first one is used"
+
 
 class IngestOptions(TypedDict, total=False):
     """What an ingest of files may be told; see `ingest`."""
@@ -104,6 +107,8 @@ def ingest(
             for source, found in groupby(_read(file, root, given, writer, skip), key=lambda one: one.node_id):
                 pages = _cleaned(list(found), report)
                 passages = parser.get_nodes_from_documents(pages)
+                if not passages:
+                    skip(source, NO_TEXT)
                 writer.put(source, passages, root.path, _old_names(store, file, source))
                 progress.advance(pages)
             if len(report.skipped) == skipped:
@@ -132,11 +137,18 @@ def ingest_documents(
     parser: NodeParser | None = None,
     batch_size: int = 64,
 ) -> IngestReport:
-    """The same for LlamaIndex documents from any reader. A document's id decides what it replaces."""
+    """The same for LlamaIndex documents from any reader. A document's id decides what it replaces; documents that
+    follow each other under one id are the pages of one."""
     parser = parser or PassageParser()
     with Writer(store, embed_model, batch_size) as writer:
-        for document in documents:
-            writer.put(document.node_id, parser.get_nodes_from_documents(_cleaned([document], writer.report)))
+        for source, pages in groupby(documents, key=lambda one: one.node_id):
+            if not writer.meet(source):
+                writer.report.skipped.append((source, SECOND))
+                continue
+            passages = parser.get_nodes_from_documents(_cleaned(list(pages), writer.report))
+            if not passages:
+                writer.report.skipped.append((source, NO_TEXT))
+            writer.put(source, passages)
         writer.flush()
     return writer.report
 
@@ -166,7 +178,7 @@ def _read(file: SourceFile, root: Root, given: Mapping[str, Any], writer: Writer
         for document in FORMATS[file.kind].reader.lazy_load_data(file.path, source=file.source, skip=skip):
             # The file itself may be given twice; an id of its own that a part of it gives itself may not.
             if document.node_id != file.source and not writer.meet(document.node_id):
-                skip(document.node_id, "second document with this id; the first one is used")
+                skip(document.node_id, SECOND)
                 continue
             document.metadata.update(added)
             document.excluded_embed_metadata_keys.extend(added)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,9 @@ from typing import Any
 @dataclass
 class IngestReport:
     """What an ingest did. `updated`: passages among `kept` whose metadata changed; `skipped`: (source, reason).
+
+    `cut`: (source, what is missing) of documents that are there, but of which a part is longer than the embedding model
+    reads and ends in no vector. It is said again by every ingest that meets such a document.
 
     `passed_over` counts files that no format reads by suffix; `left_out` the files and folders that `--include`,
     `--exclude` or `.gitignore` leave out (what is in such a folder is not looked at); `cleaned` the documents that held
@@ -24,6 +27,7 @@ class IngestReport:
     deleted: int = 0
     pruned: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    cut: list[tuple[str, str]] = field(default_factory=list)
     passed_over: dict[str, int] = field(default_factory=dict)
     left_out: int = 0
     cleaned: int = 0
@@ -31,8 +35,8 @@ class IngestReport:
 
     @property
     def complete(self) -> bool:
-        """Whether every source could be read."""
-        return not self.skipped
+        """Whether every source could be read, and all text of it ended in a vector."""
+        return not (self.skipped or self.cut)
 
     @property
     def has_changed(self) -> bool:
@@ -41,7 +45,11 @@ class IngestReport:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the command line."""
-        return {**vars(self), "skipped": [{"source": source, "reason": reason} for source, reason in self.skipped]}
+        return {**vars(self), "skipped": _told(self.skipped), "cut": _told(self.cut)}
+
+
+def _told(reasons: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"source": source, "reason": reason} for source, reason in reasons]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +23,9 @@ from types import TracebackType
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import BaseNode, MetadataMode
 
+from qwen3_rag.errors import ConfigError
 from qwen3_rag.ingestion.batches import EmbedBatch, MilvusWriter, passages_batch
+from qwen3_rag.ingestion.cuts import find_cuts
 from qwen3_rag.ingestion.report import IngestReport
 from qwen3_rag.store.catalog import Entry
 from qwen3_rag.store.vector_store import RagVectorStore
@@ -85,7 +88,7 @@ class Writer:
         self.report = IngestReport()
         self.catalog = store.open_catalog()
         self.store, self._batch = store, batch_size
-        self._embed = EmbedBatch(embed_model)
+        self._model, self._embed = embed_model, EmbedBatch(embed_model)
         self._rows = MilvusWriter({}, store.collection_name, client=store.client)
         self._queue: dict[str, _Document] = {}
         self._queued = 0
@@ -107,9 +110,17 @@ class Writer:
         return is_new
 
     def put(self, source: str, nodes: Sequence[BaseNode], root: str = "", old_names: Sequence[str] = ()) -> None:
-        """Make `nodes` the passages of a document."""
+        """Make `nodes` the passages of a document.
+
+        Raises:
+            ConfigError: two of them have the same id.
+        """
         self.meet(source)
-        self._queue[source] = _Document(source, root, {node.node_id: node for node in nodes}, old_names)
+        by_id = {node.node_id: node for node in nodes}
+        if len(by_id) < len(nodes):
+            [(twice, _)] = Counter(node.node_id for node in nodes).most_common(1)
+            raise ConfigError(f"document {source!r}: two of its passages have the id {twice!r}; give each its own")
+        self._queue[source] = _Document(source, root, by_id, old_names)
         self._queued += len(nodes) + 1
         if self._queued >= COMPARED:
             self.flush()
@@ -142,6 +153,9 @@ class Writer:
         self.catalog.remove([entry for one in changed for entry in one.old if entry.source != one.source])
         for document in documents:
             self._count(document)
+        known = {source for source, _ in self.report.cut}
+        lists = [(one.source, list(one.nodes.values())) for one in documents if one.source not in known]
+        self.report.cut.extend(find_cuts(self._model, lists))
 
     def _look_up(self, documents: Sequence[_Document]) -> None:
         """What the catalog has of the documents, under their names of today and of version 0.1."""

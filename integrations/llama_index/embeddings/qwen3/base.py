@@ -1,15 +1,19 @@
 """`Qwen3Embedding`: LlamaIndex's embedding interface on a Qwen3 embedding engine. No tensor code here."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_validator, model_validator
 from llama_index.core.callbacks import CallbackManager
+from llama_index.core.schema import BaseNode
 from llama_index.core.storage.kvstore.types import BaseKVStore
 from llama_index.embeddings.qwen3.interface import RoleEmbedding
+from llama_index.embeddings.qwen3.nodes import passages_of
 from llama_index.embeddings.qwen3.request import QUERY, Request
 from qwen3_inference import EmbeddingEngine, TorchEmbeddingEngine
-from qwen3_inference.engines import Vectors, check_picklable, engine_identity, engine_name
+from qwen3_inference.engines import MeasuringEngine, Vectors, check_picklable, engine_identity, engine_name
+from qwen3_inference.lengths import Overlong
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
 from qwen3_inference.local.options import Device, DType, Folder, LocalOptions, ModelName, local_settings, ready
 from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS
@@ -114,6 +118,20 @@ class Qwen3Embedding(LocalOptions, RoleEmbedding):
                 "does not: give it an attribute `identity`, a string that differs wherever the vectors do"
             )
         return self
+
+    def overlong(self, nodes: Sequence[BaseNode]) -> list[Overlong]:
+        """The nodes whose text, with its metadata as embedded, is longer than the model reads: what is behind ends in
+        no vector. An injected engine that cannot tell finds none. Loads no weights.
+
+        >>> from llama_index.core.schema import TextNode
+        >>> [found.index for found in Qwen3Embedding("tiny", max_length=64).overlong([TextNode(text="tea " * 90)])]
+        [0]
+        """
+        engine = self._engine_in_use()
+        if not isinstance(engine, MeasuringEngine):
+            return []
+        prompt = {} if self.text_instruction is None else {"prompt": self.text_instruction}
+        return engine.overlong_documents(passages_of(nodes), **prompt)
 
     def _compute(self, request: Request) -> list[Embedding]:
         engine, options = self._engine_in_use(), self._call_options(request)
