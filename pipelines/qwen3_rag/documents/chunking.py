@@ -67,9 +67,10 @@ class PassageParser(NodeParser):
         as they are."""
         seen: dict[str, int] = {}
         position = count()
-        parsed = [(page, text := _checked_text(page), self._sections(page, text)) for page in pages]
-        headings = (one for _, _, found in parsed for one in found or () if one.level == 1 and one.path)
-        title = next(({"title": one.path[-1]} for one in headings), {})
+        above: list[tuple[int, str]] = []
+        parsed = [(page, text := _checked_text(page), self._sections(page, text, above)) for page in pages]
+        headings = [one for _, _, found in parsed for one in found or () if one.level and one.path]
+        title = next(({"title": one.path[-1]} for one in headings if one.level == 1), {})
         for page, whole, found in parsed:
             given = storable(page.metadata, page.node_id)
             if isinstance(given.get("title"), str):
@@ -77,7 +78,9 @@ class PassageParser(NodeParser):
             # Made once: it hashes the whole document.
             source = page.source_node or page.as_related_node_info()
             source = source.model_copy(update={"metadata": given})
-            for text, extra in self._pieces(page, whole, found):
+            # What stands before the first heading stands under the title, where the document gives one by itself.
+            top = str(given.get("title") or "") if headings else ""
+            for text, extra in self._pieces(page, whole, found, top):
                 if not text.strip():
                     continue
                 metadata = {"position": next(position), **title, **given, **extra}
@@ -93,15 +96,16 @@ class PassageParser(NodeParser):
                     relationships={NodeRelationship.SOURCE: source},
                 )
 
-    def _sections(self, document: BaseNode, text: str) -> list[Section] | None:
-        """The document at its headings; None where it is not cut there."""
+    def _sections(self, document: BaseNode, text: str, above: list[tuple[int, str]]) -> list[Section] | None:
+        """The document at its headings; None where it is not cut there. `above`: the headings of the pages before."""
         cut = cut_of(document.metadata.get("format"))
         if cut == "headings":
-            return list(sections(text, mdx=str(document.metadata.get("source", "")).lower().endswith(".mdx")))
+            is_mdx = str(document.metadata.get("source", "")).lower().endswith(".mdx")
+            return list(sections(text, is_mdx, above))
         return list(rst_sections(text)) if cut == "rst" else None
 
     def _pieces(
-        self, document: BaseNode, text: str, found: list[Section] | None
+        self, document: BaseNode, text: str, found: list[Section] | None, title: str
     ) -> Iterator[tuple[str, dict[str, str]]]:
         if found is None:
             # Of a document that is a passage already, only what no model reads in one go is cut.
@@ -109,7 +113,7 @@ class PassageParser(NodeParser):
             yield from ((piece, {}) for piece in self._fit(text, WHOLE_TOKENS if is_passage else self.chunk_size))
             return
         for section in _telling(found):
-            path = " > ".join(section.path)[:MAX_METADATA]
+            path = (" > ".join(section.path) or title)[:MAX_METADATA]
             for piece in self._section_pieces(section):
                 yield piece, {"header_path": path}
 

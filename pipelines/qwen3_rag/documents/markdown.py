@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from markdown_it.token import Token
 
-from qwen3_rag.documents.markdown_rules import parser
+from qwen3_rag.documents.markdown_rules import inline_parser, parser
 
 MAX_TITLE = 1_000
 
@@ -22,6 +22,8 @@ _KINDS: dict[str, Kind] = {"fence": "code", "code_block": "code", "table": "tabl
 _ANCHOR = r"""<a\s+(?:id|name)\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[\w.:-]+)\s*(?:/>|>\s*</a\s*>)"""
 # Only where no code span can be open: at the start of a line, after list, quote and heading marks.
 _ANCHOR_FIRST = re.compile(rf"^((?:[ \t]|[-+*>#](?=[ \t]))*){_ANCHOR}[ \t]*", re.MULTILINE)
+_PERMALINKS = frozenset({"", "¶", "#", "§", "🔗", "\u200b", "\uf0c1"})
+"""What a link shows that leads from a heading to itself."""
 _HEADING_ID = re.compile(r"[ \t]*(?:\{#[\w.:-]+\}|\{/\*[ \t]*#[\w.:-]+[ \t]*\*/\})[ \t]*$", re.MULTILINE)
 
 
@@ -53,9 +55,10 @@ class Section:
         return bool(_without_comments("".join(block.text for block in self.blocks)).strip())
 
 
-def sections(text: str, mdx: bool = False) -> Iterator[Section]:
+def sections(text: str, mdx: bool = False, above: list[tuple[int, str]] | None = None) -> Iterator[Section]:
     """The sections of a Markdown text, in order; text before the first heading is a section without one.
 
+    `above` are the headings, with their levels, that stand over the text, of pages before it; it is brought up to date.
     Anchors (`{#id}` after a heading, an empty `<a id>`) and the statements of MDX are left out: they are for machines.
 
     >>> [(s.path, s.text) for s in sections("# Tea\\nDrink.\\n## Green {#g}\\nSteep.")]
@@ -65,8 +68,8 @@ def sections(text: str, mdx: bool = False) -> Iterator[Section]:
     tokens = parser(mdx).parse(text)
     blocks = list(_blocks(tokens))
     starts = [start for _, start in blocks] + [len(lines)]
-    above: list[tuple[int, str]] = []
-    current = Section("", ())
+    above = [] if above is None else above
+    current = Section("", tuple(name for _, name in above if name))
     if starts[0] > 0:  # lines without tokens of their own, such as link definitions
         current.blocks.append(Block("".join(lines[: starts[0]]), "prose"))
     for (index, start), end in zip(blocks, starts[1:], strict=True):
@@ -77,8 +80,8 @@ def sections(text: str, mdx: bool = False) -> Iterator[Section]:
         if current.heading or current.blocks:
             yield current
         level, title = int(token.tag[1:]), _clean_heading(tokens[index + 1].content)
-        above = [(other, name) for other, name in above if other < level]
-        above.append((level, " ".join(title.split())[:MAX_TITLE]))
+        above[:] = [(other, name) for other, name in above if other < level]
+        above.append((level, " ".join(without_links(title).split())[:MAX_TITLE]))
         own_end = token.map[1] if token.map else end
         current = Section(_clean_heading("".join(lines[start:own_end])), tuple(name for _, name in above if name))
         current.level = level
@@ -150,6 +153,31 @@ def _clean_heading(text: str) -> str:
     if "<a" in text:
         text = re.sub(_ANCHOR, "", text) if "`" not in text else _ANCHOR_FIRST.sub(r"\1", text)
     return text
+
+
+def without_links(heading: str) -> str:
+    """A heading as it is read: what its links and images show, without where they lead.
+
+    >>> without_links('[`Tea`](tea.md "more") and milk[¶](#tea)')
+    '`Tea` and milk'
+    """
+    if "](" not in heading or len(heading) > 4 * MAX_TITLE:
+        return heading
+    shown: list[list[str]] = [[]]
+    for token in inline_parser().parseInline(heading)[0].children or ():
+        match token.type:
+            case "link_open":
+                shown.append([])
+            case "link_close":
+                text = "".join(shown.pop())
+                shown[-1].append("" if text.strip() in _PERMALINKS else text)
+            case "code_inline":
+                shown[-1].append(f"{token.markup}{token.content}{token.markup}")
+            case "softbreak" | "hardbreak":
+                shown[-1].append(" ")
+            case _:
+                shown[-1].append(token.content or token.markup)
+    return "".join(map("".join, shown))
 
 
 def _without_comments(text: str) -> str:

@@ -40,6 +40,12 @@ def parser(mdx: bool = False) -> MarkdownIt:
     return made
 
 
+@cache
+def inline_parser() -> MarkdownIt:
+    """For what stands in a line: links, code, emphasis."""
+    return MarkdownIt("commonmark")
+
+
 def _line(state: StateBlock, line: int) -> str:
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 

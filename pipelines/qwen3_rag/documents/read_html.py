@@ -17,17 +17,23 @@ from qwen3_rag.documents.readers import MAX_METADATA, make_document
 from qwen3_rag.documents.sources import source_name
 
 SUFFIXES = (".html", ".htm", ".xhtml")
+_NOISE = [
+    *("nav", "[role=navigation]"),
+    *("a.headerlink", "a.header-anchor", "a.hash-link", "a.anchorjs-link", "a.permalink", "a.anchor[aria-hidden=true]"),
+]
+"""Menus, and the signs beside headings that link to them, as Sphinx, VitePress, Docusaurus and others make them."""
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 
 
 class HtmlReader(BaseReader):
-    """One document a file; `<title>` is its title. The encoding is said by a byte order mark or `<meta charset>`."""
+    """One document a file; `<title>` is its title. Menus (`<nav>`) are left out. The encoding is said by a byte order
+    mark or `<meta charset>`."""
 
     def lazy_load_data(self, file: Path, source: str | None = None, **_: Any) -> Iterator[Document]:
         converter = need("html_to_markdown", "HTML files")
         html = _decode(Path(file).read_bytes())
-        options = converter.ConversionOptions(extract_metadata=False, skip_images=True)
+        options = converter.ConversionOptions(extract_metadata=False, skip_images=True, exclude_selectors=_NOISE)
         try:
             text = converter.convert(html, options).content or ""
         except converter.ConversionError as error:

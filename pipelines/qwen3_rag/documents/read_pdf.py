@@ -47,6 +47,8 @@ def _pages(file: Path) -> list[str]:
     try:
         result = parser.parse(raw)
     except (RuntimeError, ValueError, liteparse.ParseError) as error:
+        if "password" in str(error).lower():
+            raise UnreadableError("encrypted; save it without a password") from None
         raise UnreadableError(f"not a PDF that can be read: {' '.join(str(error).split())[:200]}") from None
     # The Markdown of a page without text is an empty fence.
     return [page.markdown if any(item.text.strip() for item in page.text_items) else "" for page in result.pages]
