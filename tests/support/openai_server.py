@@ -34,15 +34,16 @@ class ToolCall:
 class Reply:
     """One answer of the model. With `status` other than 200, an error of the API with `text` as its message.
 
-    `cut_after` ends a stream in the middle, after so many pieces, without its last event. `reasoning` goes out in the
-    field of its own that servers with a reasoning parser send. `body` is sent instead of all that, as `content_type`;
-    of an event stream, its events.
+    `pause` seconds pass between the pieces of a stream. `cut_after` ends a stream in the middle, after so many pieces,
+    without its last event. `reasoning` goes out in the field of its own that servers with a reasoning parser send.
+    `body` is sent instead of all that, as `content_type`; of an event stream, its events.
     """
 
     text: str = ""
     tool_calls: Sequence[ToolCall] = ()
     status: int = 200
     delay: float = 0.0
+    pause: float = 0.0
     cut_after: int | None = None
     reasoning: str = ""
     body: str | None = None
@@ -138,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.status != 200:
             return self._json(reply.status, _error(reply.text))
         if request.stream:
-            return self._events(_chunks(reply, body["model"]), reply.cut_after)
+            return self._events(_chunks(reply, body["model"]), reply.cut_after, reply.pause)
         return self._json(200, _completion(reply, body["model"]))
 
     def _json(self, status: int, value: dict[str, Any]) -> None:
@@ -151,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
-    def _events(self, chunks: Iterator[dict[str, Any]], cut_after: int | None) -> None:
+    def _events(self, chunks: Iterator[dict[str, Any]], cut_after: int | None, pause: float) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -162,6 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
             if number == cut_after:
                 return  # the closing zero-length chunk is missing: a connection that broke
             self._chunk(f"data: {json.dumps(chunk)}\n\n".encode())
+            time.sleep(pause)
         self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")
 

@@ -16,7 +16,7 @@ MAX_BYTES = 100_000
 """Of a page. Where more was found, texts are cut first, then the last rows are left out, and the page says so."""
 _SIZES = ((100, 10_000), (50, 2_500), (50, 800), (40, 400), (20, 200), (10, 100))
 """Rows of a list and letters of a text, tried until a page is small enough."""
-_ASSETS = ("base.css", "lists.css", "comparison.js")
+_ASSETS = ("base.css", "lists.css", "lighting.js")
 _TITLE = 120
 _PATH = 200
 

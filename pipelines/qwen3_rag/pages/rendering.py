@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,19 +19,22 @@ _NOT_IN_HTML = re.compile(f"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd
 
 
 def render(template: str, *names: str, connect: str = "'none'", **values: Any) -> str:
-    """A whole page: a template with style sheets and a script from `assets`, which may send requests to `connect`."""
-    style = "\n".join(asset(name) for name in names if name.endswith(".css"))
-    script = "\n".join(asset(name) for name in names if name.endswith(".js"))
+    """A whole page: a template with style sheets and scripts from `assets`, which may send requests to `connect`."""
     page = _environment().get_template(template)
-    return page.render(style=style, script=script, policy=policy(style, script, connect), **values)
+    style, script = _code(names, ".css"), _code(names, ".js")
+    return page.render(style=style, script=script, policy=policy_of(*names, connect=connect), **values)
 
 
-def policy(style: str, script: str, connect: str) -> str:
-    """A content security policy: this style, this script, requests to `connect`, and nothing else."""
+def policy_of(*names: str, connect: str = "'none'") -> str:
+    """A content security policy: these styles, these scripts, requests to `connect`, and nothing else."""
     return (
-        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; connect-src {connect}; "
-        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+        f"default-src 'none'; style-src {_source(_code(names, '.css'))}; script-src {_source(_code(names, '.js'))}; "
+        f"connect-src {connect}; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
+
+
+def _code(names: Sequence[str], kind: str) -> str:
+    return "\n".join(asset(name) for name in names if name.endswith(kind))
 
 
 @cache

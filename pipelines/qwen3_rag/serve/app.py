@@ -14,6 +14,7 @@ from qwen3_rag.serve.asking import ask, search
 from qwen3_rag.serve.failures import on_error
 from qwen3_rag.serve.mcp_route import McpRoute
 from qwen3_rag.serve.metrics import Counting
+from qwen3_rag.serve.page import page
 from qwen3_rag.serve.reading import passages, sources
 from qwen3_rag.serve.security import Security
 from qwen3_rag.serve.service import Handler, Service, endpoint
@@ -49,6 +50,7 @@ def make_app(service: Service, lifespan: Lifespan | None = None) -> Starlette:
     routes: list[BaseRoute] = [
         *(Route(path, endpoint(service, handle), methods=["GET"]) for path, handle in GET.items()),
         *(Route(path, endpoint(service, handle), methods=["POST"]) for path, handle in POST.items()),
+        Route("/", endpoint(service, page), methods=["GET"]),
         Route("/jobs/{job}", endpoint(service, job), methods=["GET"]),
         Route("/mcp", McpRoute(service)),
     ]
