@@ -6,12 +6,13 @@ The command line, the agent tools and the services use this class and nothing be
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Unpack
+from typing import Any, Unpack
 
 from llama_index.core.llms import LLM
 from llama_index.core.schema import Document
@@ -21,7 +22,8 @@ from qwen3_rag.documents.chunking import PassageParser
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.ingestion.pipeline import IngestOptions, check_options, ingest, ingest_documents
 from qwen3_rag.ingestion.removal import remove_documents
-from qwen3_rag.ingestion.report import IngestReport
+from qwen3_rag.ingestion.report import IngestReport, OnProgress
+from qwen3_rag.ingestion.requests import recorded_requests
 from qwen3_rag.models import Models, load_models, load_reranker
 from qwen3_rag.query.answering import OnToken, answering, as_answer, make_writer
 from qwen3_rag.query.description import CollectionDescription, describe_collection
@@ -186,6 +188,28 @@ class Session:
             batch_size=self.config.passages_at_once,
             **options,
         )
+
+    def sync(self, *, on_progress: OnProgress | None = None) -> IngestReport:
+        """Bring the collection in line with everything that was ingested into it, each with the options of its last
+        ingest, and prune what is gone. Paths that are not there any more keep their passages.
+
+        Raises:
+            ConfigError: nothing is recorded of how the collection was filled: by documents, or by an older version.
+        """
+        report = IngestReport()
+        requests = list(recorded_requests(self._open().open_catalog()))
+        if not requests:
+            raise ConfigError(
+                f"nothing is known of the files that collection {self.config.collection!r} was made from; ingest them "
+                "once with `qwen3-rag ingest PATH`, and from then on it is"
+            )
+        for one in requests:
+            if os.path.exists(one.path):
+                options: Any = {**one.options, "prune": True, "on_progress": on_progress}
+                report.add(self.ingest([one.path], **options))
+            else:
+                report.skipped.append((one.path, "not there any more; its passages stay"))
+        return report
 
     def ingest_documents(self, documents: Iterable[Document]) -> IngestReport:
         """The same for LlamaIndex documents from any reader."""

@@ -92,6 +92,9 @@ def mcp_command(
         int | None,
         typer.Option("--port", metavar="PORT", min=0, max=65535, help="The same as `serve --port PORT`."),
     ] = None,
+    allow_write: Annotated[
+        bool, typer.Option("--allow-write", help="Let agents have changed files read again (the tool sync).")
+    ] = False,
 ) -> None:
     """Serve search, ask, reading on and descriptions to agents, by the Model Context Protocol.
 
@@ -99,13 +102,13 @@ def mcp_command(
     stdout: meant to be started by an MCP client. It holds the database open while it runs.
     """
     if port is not None:
-        _serve(config, port=port)
+        _serve(config, port=port, allow_write=allow_write)
         return
     from qwen3_rag.serve.mcp_server import run_server
     from qwen3_rag.session import Session
 
     with Session(config) as session:
-        run_server(session)
+        run_server(session, allow_write=allow_write)
 
 
 def _serve(config: RagConfig, scope: Sequence[str] = (), also: Sequence[str] = (), **settings: Any) -> None:

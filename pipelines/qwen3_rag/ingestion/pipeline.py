@@ -22,6 +22,7 @@ from qwen3_rag.documents.sources import Skip, SourceFile, Tally
 from qwen3_rag.documents.walk import check_paths, find_files
 from qwen3_rag.ingestion.pruning import Pruning, Seen
 from qwen3_rag.ingestion.report import IngestReport, OnProgress, Progress
+from qwen3_rag.ingestion.requests import record_requests
 from qwen3_rag.ingestion.roots import names_of, old_names
 from qwen3_rag.ingestion.writer import Writer
 from qwen3_rag.store.catalog import Root
@@ -83,6 +84,7 @@ def ingest(
     with Writer(store, embed_model, batch_size) as writer:
         report = writer.report
         names = names_of(paths, writer.catalog, options.get("name"))
+        record_requests(writer.catalog, paths, {**options, "metadata": given})
         pruning = Pruning(names, selection)
 
         def skip(source: str, reason: str) -> None:

@@ -43,6 +43,15 @@ class IngestReport:
         """Whether anything was written or deleted."""
         return bool(self.written or self.updated or self.deleted or self.pruned)
 
+    def add(self, other: IngestReport) -> None:
+        """Count another ingest in."""
+        for name, value in vars(other).items():
+            if isinstance(value, dict):
+                own = vars(self)[name]
+                own.update({key: own.get(key, 0) + count for key, count in value.items()})
+            else:
+                setattr(self, name, getattr(self, name) + value)
+
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the command line."""
         return {**vars(self), "skipped": _told(self.skipped), "cut": _told(self.cut)}

@@ -54,7 +54,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 @asynccontextmanager
 async def serving_tools(service: Service) -> AsyncIterator[None]:
     """Around the time in which the MCP server of an open session runs."""
-    server = make_server(service.sessions)
+    server = make_server(service.sessions, service.jobs if service.settings.allow_write else None)
     # Without sessions: every request stands for itself, so clients may come and go. Host and Origin are checked before.
     app = server.streamable_http_app(
         stateless_http=True,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePath
@@ -31,7 +31,7 @@ _BYTES = 60_000
 """Of ids in one record; Milvus holds 65,535 in a text. The ids of longer documents take several records."""
 _GROUP = 1_000
 """Keys asked for or deleted at once."""
-_STATE, _DOCUMENT, _PART, _ROOT, _NAME = "state", "document", "part", "root", "name"
+_STATE, _DOCUMENT, _PART, _ROOT, _NAME, _REQUEST = "state", "document", "part", "root", "name", "request"
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,20 @@ class Catalog:
         self._client.upsert(self._name, rows)
         if replaced is not None and replaced.path != root.path:
             self._client.delete(self._name, ids=[_key(_ROOT, replaced.path)])
+
+    def requests(self, paths: Sequence[str] | None = None) -> list[tuple[str, str]]:
+        """What was recorded with `put_requests`, of these paths or of all."""
+        if paths is not None:
+            return [(row["root"], row["source"]) for row in self._rows([_key(_REQUEST, path) for path in paths])]
+        pages = self._pages(["root", "source"], f"kind == {json.dumps(_REQUEST)}")
+        return [(row["root"], row["source"]) for page in pages for row in page]
+
+    def put_requests(self, requests: Mapping[str, str]) -> None:
+        """Record a text for each ingested path, in place of what is recorded of it."""
+        for batch in batches(
+            _row(_key(_REQUEST, path), _REQUEST, root=path, source=text) for path, text in requests.items()
+        ):
+            self._client.upsert(self._name, batch)
 
     def _rows(self, keys: Sequence[str]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
