@@ -13,7 +13,7 @@ from qwen3_rag.cli.program import app
 from qwen3_rag.pages.comparison import MAX_BYTES, compare, comparison_page
 from qwen3_rag.pages.rendering import printable
 from qwen3_rag.query.rows import RerankedRow, Row, SearchResult
-from support.html import HOSTILE, find, parsed, text
+from support.html_pages import HOSTILE, find, parsed, text
 from support.texts import EDGE_CASES, random_text
 from typer.testing import CliRunner, Result
 

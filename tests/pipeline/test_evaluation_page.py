@@ -17,7 +17,7 @@ from qwen3_rag.evaluation.report import report_of
 from qwen3_rag.pages.axes import Scale
 from qwen3_rag.pages.charts import Measured, mirrored, scatter, sorted_outline
 from qwen3_rag.pages.measured import MAX_BYTES, evaluation_page, verdict
-from support.html import HOSTILE, find, parsed, text
+from support.html_pages import HOSTILE, find, parsed, text
 from support.judged import judged
 from typer.testing import CliRunner
 
