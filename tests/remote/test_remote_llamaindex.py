@@ -1,7 +1,10 @@
 """Remote engines under LlamaIndex: the same hits and scores as with local models, and the page that shows it."""
 
+import os
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,4 +87,21 @@ def test_the_page_runs_from_top_to_bottom(serve, embedding_folder, reranker_fold
     printed = capsys.readouterr().out
     assert "(1, 16)" in printed
     assert "SecretStr('**********')" in printed
+    assert all(server.seen for server in servers.values())
+
+
+def test_the_pages_commands_run(serve, embedding_folder, reranker_folder, monkeypatch, tmp_path):
+    servers = {8000: serve(), 8001: serve(), 8083: serve("llama.cpp", template=True)}
+    (commands,) = re.findall(r"```bash\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    for port, server in servers.items():
+        commands = commands.replace(f"http://localhost:{port}", server.url)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "bread.md").write_text("# Bread\n\nYeast turns sugar into gas.\n")
+    monkeypatch.setenv("QWEN3_RAG_EMBED_TOKENIZER", str(embedding_folder))
+    monkeypatch.setenv("QWEN3_RAG_RERANK_TOKENIZER", str(reranker_folder))
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    done = subprocess.run(["bash", "-e"], input=commands, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Yeast turns sugar into gas.") == 2
+    assert {seen.body["model"] for seen in servers[8000].seen} == {"Qwen/Qwen3-Embedding-0.6B"}
     assert all(server.seen for server in servers.values())
