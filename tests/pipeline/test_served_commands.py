@@ -166,10 +166,10 @@ def test_one_of_the_two_may_run_here(
 def test_a_server_that_fails_in_the_middle_of_an_ingest(
     servers: tuple[ModelServer, ModelServer], docs: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setenv("QWEN3_RAG_SERVER_TIMEOUT", "2")
     monkeypatch.setenv("QWEN3_RAG_BATCH_SIZE", "8")
     embedder, _ = servers
     run("ingest", "docs", "--uri", "clean.db")
+    monkeypatch.setenv("QWEN3_RAG_SERVER_TIMEOUT", "5")
     with embedder.fault(fault, after=10):
         failed = run("ingest", "docs", code=4)
     assert embedder.url in failed.stderr
@@ -183,6 +183,44 @@ def test_a_server_that_fails_in_the_middle_of_an_ingest(
     assert again["written"] == 54 - len(there), "what was there is not embedded again"
     with Session(config) as session, Session(config.model_copy(update={"uri": "clean.db"})) as clean:
         assert held_ids(session.store) == held_ids(clean.store)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        ("dies", 4, ["is not available", "--rerank-url"]),
+        ("html", 4, ["no JSON"]),
+        ("logits", 4, ["is no probability"]),
+        ("nan", 4, ["not finite"]),
+        ("401", 2, ["401", "QWEN3_RAG_RERANK_API_KEY"]),
+        ("404", 2, ["404", "--rerank-url", "--rerank-dialect", "--rerank-model"]),
+    ],
+)
+def test_a_reranker_that_fails(
+    servers: tuple[ModelServer, ModelServer],
+    docs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    code: int,
+    said: list[str],
+) -> None:
+    _, reranker = servers
+    run("ingest", "docs")
+    run("search", QUESTION)
+    monkeypatch.setenv("QWEN3_RAG_SERVER_TIMEOUT", "2")
+    with reranker.fault(fault):
+        failed = run("search", QUESTION, code=code)
+        assert run("search", QUESTION, "--no-rerank", "--json").last["dense"]
+    assert failed.stdout == ""
+    assert [word for word in said if word not in failed.stderr] == []
+
+
+def test_an_instruction_that_cannot_reach_the_model_is_refused(
+    servers: tuple[ModelServer, ModelServer], docs: Path
+) -> None:
+    run("ingest", "docs")
+    without = ("--rerank-dialect", "llama.cpp", "--rerank-prompt", "server", "--rerank-instruction", "Find recipes")
+    assert "would not reach the model" in run("search", QUESTION, *without, code=2).stderr
 
 
 def test_the_collection_says_that_a_server_filled_it(servers: tuple[ModelServer, ModelServer], docs: Path) -> None:

@@ -15,6 +15,7 @@ from qwen3_rag.config_models import EmbedDialect, Prompt, RerankDialect, Send
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.model_servers import in_options, served_reranker
 from qwen3_rag.models import load_models, load_reranker
+from support.model_answers import vector
 from support.model_server import ModelServer
 from typer.testing import CliRunner
 
@@ -113,6 +114,7 @@ def test_short_names_are_the_hubs_and_same_is_the_counterpart() -> None:
 @pytest.fixture
 def embeddings(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("QWEN3_RAG_EMBED_MODEL", str(pair / "embedding"))
+    vector(pair / "embedding", (1, 2))  # loaded before a test counts seconds
     with ModelServer("vllm", embedder=pair / "embedding") as server:
         monkeypatch.setenv("QWEN3_RAG_EMBED_URL", server.url)
         yield server
@@ -128,7 +130,7 @@ def test_a_wrong_setting_is_found_before_a_server_is_asked(embeddings: ModelServ
     ("fault", "code", "said"),
     [
         ("dies", 4, ["is not available", "--embed-url", "QWEN3_RAG_SERVER_TIMEOUT"]),
-        ("hangs", 4, ["no answer within", "QWEN3_RAG_SERVER_TIMEOUT=1"]),
+        ("hangs", 4, ["no answer within", "QWEN3_RAG_SERVER_TIMEOUT=2"]),
         ("html", 4, ["text/html", "no JSON", "nginx"]),
         ("half a body", 4, ["is not available"]),
         ("too few", 4, ["1"]),
@@ -148,14 +150,14 @@ def test_what_is_wrong_with_a_server_has_its_exit_code_and_no_traceback(
     Path("docs/tea.md").write_text("# Tea\n\nSteep it.")
     if command[0] == "search":
         assert CliRunner().invoke(app, ["ingest", "docs"]).exit_code == 0
-    monkeypatch.setenv("QWEN3_RAG_SERVER_TIMEOUT", "1")
+    monkeypatch.setenv("QWEN3_RAG_SERVER_TIMEOUT", "2")
     with embeddings.fault(fault):
         result = CliRunner().invoke(app, [*command, "--rerank-model", "none"])
     assert result.exit_code == code, result.stderr
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
     assert [word for word in said if word not in result.stderr] == []
-    assert not any(name in result.stderr for name in ("base_url", "api_key ", "timeout=1 "))
+    assert not any(name in result.stderr for name in ("base_url", "api_key ", "timeout=2 "))
 
 
 def test_nobody_there() -> None:

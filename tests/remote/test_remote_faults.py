@@ -14,6 +14,7 @@ TEXTS = ["one", "two two", "three three three", "four"]
 BOTH = {
     "dies": (EngineUnavailableError, "is not available after 4 attempts: RemoteProtocolError"),
     "hangs": (EngineUnavailableError, "no answer within timeout=2 seconds"),
+    "stalls": (EngineUnavailableError, "no answer within timeout=2 seconds"),
     "half a body": (EngineUnavailableError, "peer closed connection without sending complete message body"),
     "503": (EngineUnavailableError, "answers 503"),
     "500": (EngineUnavailableError, "after 4 attempts: .* answers 500"),

@@ -259,6 +259,11 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, gzip.compress(raw), {"Content-Encoding": "gzip"})
         if fault == "broken gzip":
             return self._send(200, b"no gzip at all", {"Content-Encoding": "gzip"})
+        if fault == "stalls":
+            self.close_connection = True
+            self._send(200, raw[: len(raw) // 2], {"Content-Length": str(len(raw))})
+            self.wfile.flush()
+            return self.state.hang()
         if fault == "half a body":
             self.close_connection = True
             return self._send(200, raw[: len(raw) // 2], {"Content-Length": str(len(raw))})
