@@ -27,6 +27,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "py3langid",
     ),
     "serve": ("mcp", "mcp_types", "starlette", "uvicorn", "prometheus_client"),
+    "ray": ("ray", "pyarrow"),
 }
 """Extra to the modules that it brings and that this package imports."""
 

@@ -70,6 +70,15 @@ def test_the_command_names_the_extra_it_needs(module: str, arguments: list[str])
     assert "pip install 'llama-index-qwen3[rag]'" in done.stderr
 
 
+def test_an_ingest_on_ray_names_the_extra_it_needs() -> None:
+    arguments = ["ingest", ".", "--ray", "--uri", "http://127.0.0.1:1", "--embed-model", "tiny"]
+    done = run(("ray",), f"sys.argv[1:] = {arguments!r}\nfrom qwen3_rag.cli import main\nmain()")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.splitlines() == [
+        "error: ray is not installed; it comes with the extra 'ray': pip install 'llama-index-qwen3[ray]'"
+    ]
+
+
 @pytest.mark.parametrize("name", ["RagConfig", "Session", "open_store", "make_llm"])
 def test_a_public_name_names_the_extra_it_needs(name: str) -> None:
     done = run(PAIR_ALONE, f"from qwen3_rag import {name}")
@@ -88,7 +97,7 @@ def test_a_module_of_no_extra_is_a_bug() -> None:
 
 
 def test_every_import_of_the_pipeline_is_of_the_plain_install_or_of_an_extra() -> None:
-    plain = {"pydantic", "numpy", "httpx", "tenacity", "platformdirs", "jinja2"}
+    plain = {"pydantic", "numpy", "httpx", "tenacity", "platformdirs", "jinja2", "fsspec"}
     plain |= {"llama_index.core", "llama_index.embeddings.qwen3", "llama_index.postprocessor.qwen3_rerank"}
     known = {"qwen3_rag", "qwen3_inference", *plain, *(module for modules in EXTRAS.values() for module in modules)}
     unknown: set[str] = set()
@@ -116,7 +125,8 @@ def test_the_packages_are_where_the_extras_say() -> None:
     names = {module.replace("_", "-").replace(".", "-") for module in EXTRAS["rag"]}
     ours = {{"markdown-it": "markdown-it-py", "yaml": "pyyaml"}.get(name, name) for name in names}
     assert ours == packages(extras["rag"])
-    assert set(extras) >= {"rag", "serve", "mcp", "test", "all"}
+    assert set(extras) >= {"rag", "serve", "mcp", "ray", "test", "all"}
+    assert not any("ray" in one for one in [*extras["all"], *extras["test"]]), "400 MB that few need"
     locked = packages((ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines())
-    asked = packages([*PROJECT["dependencies"], *extras["rag"], *extras["serve"], *extras["test"]])
+    asked = packages([*PROJECT["dependencies"], *extras["rag"], *extras["serve"], *extras["ray"], *extras["test"]])
     assert {name for name in asked - locked if "[" not in name} == set(), "constraints.txt locks every version"

@@ -24,7 +24,7 @@ FLOORS = (
     ("documents", "store"),
     ("ingestion", "query"),
     ("explain", "session"),
-    ("evaluation", "agents", "pages"),
+    ("evaluation", "agents", "pages", "scale"),
     ("serve",),
     ("cli",),
 )

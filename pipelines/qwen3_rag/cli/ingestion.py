@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qwen3_rag.cli import scaling
 from qwen3_rag.cli.options import AsJson, Quiet, command
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
@@ -30,7 +30,8 @@ def register(app: typer.Typer) -> None:
 def ingest_command(
     config: RagConfig,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files and folders, of any format that is known.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Files and folders; with --ray also a corpus: .parquet, s3://…", show_default=False),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Drop and recreate the collection first.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove sources below PATHS that are gone.")] = False,
@@ -64,6 +65,17 @@ def ingest_command(
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Also read what links in a folder reach outside it.")
     ] = False,
+    dry_run: scaling.DryRun = False,
+    ray: scaling.UseRay = False,
+    ray_address: scaling.RayAddress = None,
+    ray_workers: scaling.RayWorkers = None,
+    ray_writers: scaling.RayWriters = 1,
+    work_dir: scaling.WorkDir = None,
+    shard_size: scaling.ShardSize = scaling.SHARD_SIZE,
+    keep_shards: scaling.KeepShards = False,
+    import_to: scaling.ImportTo = None,
+    import_above: scaling.ImportAbove = scaling.IMPORT_ABOVE,
+    import_url: scaling.ImportUrl = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -72,14 +84,28 @@ def ingest_command(
     Only what is new or changed is embedded; run it again at any time, also after an interruption. Files that cannot be
     read are listed and skipped, text that is too long for the embedding model is listed (exit code 3); files of kinds
     that nothing reads are counted and passed over.
+    What a large ingest costs, --dry-run says.
     """
     from qwen3_inference.texts import TextCutWarning
 
     from qwen3_rag.cli.console import progress_bar
-    from qwen3_rag.cli.sessions import HERE, session_for
+    from qwen3_rag.cli.sessions import HERE
     from qwen3_rag.documents.metadata import parse_meta
 
     warnings.simplefilter("ignore", TextCutWarning)  # the report says it, with the source
+    cluster = scaling.Cluster(
+        ray,
+        ray_address,
+        ray_workers,
+        ray_writers,
+        work_dir,
+        shard_size,
+        keep_shards,
+        import_to,
+        import_above,
+        import_url,
+    )
+    cluster.check(dry_run, watch)
     if not paths or remove:
         if paths or not remove or watch:
             raise ConfigError("give PATHS to read, or --remove SOURCE: one of both")
@@ -87,6 +113,8 @@ def ingest_command(
             raise ConfigError("--remove with --server: a service removes nothing; stop it, and leave --server out")
         _remove(config, remove, as_json, quiet)
         return
+    if (ray or ray_address or dry_run) and config.server not in (None, HERE):
+        raise ConfigError("--ray and --dry-run with --server: a service does neither; leave --server out")
     if watch and config.server not in (None, HERE):
         raise ConfigError("--watch with --server: let the service watch: qwen3-rag serve --watch PATH")
     options: IngestOptions = {
@@ -98,14 +126,45 @@ def ingest_command(
         "name": name,
         "follow_links": follow_links,
     }
+    if dry_run:
+        _estimate(config, paths, ray_workers or 1, options, as_json, quiet)
+        return
     if watch:
         _watch(config, paths, overwrite, adopt, options, as_json, quiet)
         return
-    with session_for(config, writes=True) as session, progress_bar(not quiet) as on_progress:
+    with progress_bar(not quiet) as on_progress:
         options["on_progress"] = on_progress
-        report = session.ingest(paths, overwrite=overwrite, adopt=adopt, **options)
+        if ray or ray_address:
+            report = scaling.ingest_on_ray(config, paths, cluster, overwrite, adopt, options)
+        else:
+            report = _ingest(config, paths, overwrite, adopt, options)
     _print(report, as_json, quiet)
     if not report.complete:
+        raise typer.Exit(3)
+
+
+def _ingest(config: RagConfig, paths: list[str], overwrite: bool, adopt: bool, options: IngestOptions) -> IngestReport:
+    from qwen3_rag.cli.sessions import session_for
+
+    if corpora := [path for path in paths if "://" in path]:
+        raise ConfigError(f"{corpora[0]!r} is no local path; a corpus elsewhere is read with --ray")
+    with session_for(config, writes=True) as session:
+        return session.ingest(paths, overwrite=overwrite, adopt=adopt, **options)
+
+
+def _estimate(
+    config: RagConfig, paths: list[str], workers: int, options: IngestOptions, as_json: bool, quiet: bool
+) -> None:
+    from qwen3_rag.cli.console import progress_bar
+    from qwen3_rag.scale.estimate import estimate_files
+
+    if corpora := [path for path in paths if scaling.is_corpus(path)]:
+        raise ConfigError(f"--dry-run reads local files, not {corpora[0]}; try it on a part of the corpus as .jsonl")
+    with progress_bar(not quiet) as on_progress:
+        options["on_progress"] = on_progress
+        found = estimate_files(paths, config, workers=workers, **options)
+    scaling.print_estimate(found, as_json)
+    if found.skipped:
         raise typer.Exit(3)
 
 
@@ -119,7 +178,7 @@ def _print(report: IngestReport, as_json: bool, quiet: bool) -> None:
 
 def _watch(
     config: RagConfig,
-    paths: list[Path],
+    paths: list[str],
     overwrite: bool,
     adopt: bool,
     options: IngestOptions,

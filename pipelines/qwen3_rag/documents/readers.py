@@ -102,7 +102,19 @@ def _beir_document(raw: bytes, name: str) -> Document:
         row = json.loads(raw.decode("utf-8-sig"))
     except ValueError as error:
         raise UnreadableError(f"not a line of JSON in UTF-8 ({error})") from None
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not row.get("_id"):
+    return corpus_document(row, name)
+
+
+def corpus_document(row: Any, name: str) -> Document:
+    """One row of a corpus, `{"_id", "text", "title"}`, the last one optional, as the document `name#_id`.
+
+    Raises:
+        UnreadableError: it is no such row, or without text.
+
+    >>> corpus_document({"_id": 7, "text": "Yeast makes gas."}, "corpus.jsonl").node_id
+    'corpus.jsonl#7'
+    """
+    if not isinstance(row, dict) or not isinstance(row.get("text"), str) or row.get("_id") in (None, ""):
         raise UnreadableError('not a BEIR document: it needs "_id" and "text"')
     title = str(row.get("title") or "").strip()
     text = f"{title}\n{row['text']}".strip()

@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from qwen3_rag.store.client import StoreClient, batches
 
 Batch = dict[str, Any]
+BatchStep = Callable[[Batch], Batch]
 ATTEMPTS = 4
 """Of one write, over about 15 seconds; each has the client's own retries in it."""
 
@@ -75,7 +76,7 @@ class MilvusWriter:
         if self._client is None:
             self._client = StoreClient(**self._options, has_words=self._has_words)
         written = 0
-        for rows in batches(_rows(batch)):
+        for rows in batches(batch_rows(batch)):
             for attempt in _attempts():
                 with attempt:
                     self._client.upsert(self._collection, rows)
@@ -105,7 +106,8 @@ def _row(node: BaseNode) -> str:
     return json.dumps({**row, "id": node.node_id}, ensure_ascii=False)
 
 
-def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
+def batch_rows(batch: Batch) -> Iterator[dict[str, Any]]:
+    """The rows of a batch that has vectors, as Milvus takes them."""
     for row, vector in zip(batch["row"], batch["embedding"], strict=True):
         yield {**json.loads(row), "embedding": [float(value) for value in vector]}
 

@@ -13,23 +13,18 @@ from llama_index.core.node_parser import NodeParser
 from llama_index.core.schema import Document
 
 from qwen3_rag.documents.chunking import PassageParser
-from qwen3_rag.documents.decoding import UnreadableError
-from qwen3_rag.documents.formats import FORMATS
-from qwen3_rag.documents.invisible import visible
-from qwen3_rag.documents.metadata import check_given, modified
+from qwen3_rag.documents.metadata import check_given
 from qwen3_rag.documents.selection import Selection
 from qwen3_rag.documents.sources import Skip, SourceFile, Tally
 from qwen3_rag.documents.walk import check_paths, find_files
+from qwen3_rag.ingestion.batches import EmbedBatch
 from qwen3_rag.ingestion.pruning import Pruning, Seen
+from qwen3_rag.ingestion.reading import NO_TEXT, SECOND, cleaned, names_of_old, read_file
 from qwen3_rag.ingestion.report import IngestReport, OnProgress, Progress
 from qwen3_rag.ingestion.requests import record_requests
-from qwen3_rag.ingestion.roots import names_of, old_names
+from qwen3_rag.ingestion.roots import names_of
 from qwen3_rag.ingestion.writer import Writer
-from qwen3_rag.store.catalog import Root
 from qwen3_rag.store.vector_store import RagVectorStore
-
-NO_TEXT = "no text in it"
-SECOND = "second document with this id; the first one is used"
 
 
 class IngestOptions(TypedDict, total=False):
@@ -81,7 +76,7 @@ def ingest(
     selection, given = check_options(paths, options)
     parser, seen, tally = parser or PassageParser(), options.get("seen") or Seen(), Tally()
     seen.begin(store.uid)
-    with Writer(store, embed_model, batch_size) as writer:
+    with Writer(store, EmbedBatch(embed_model), batch_size, model=embed_model) as writer:
         report = writer.report
         names = names_of(paths, writer.catalog, options.get("name"))
         record_requests(writer.catalog, paths, {**options, "metadata": given})
@@ -106,12 +101,11 @@ def ingest(
                 continue
             progress.begin(file)
             root, skipped = names.root(file.path), len(report.skipped)
-            for source, found in groupby(_read(file, root, given, writer, skip), key=lambda one: one.node_id):
-                pages = _cleaned(list(found), report)
-                passages = parser.get_nodes_from_documents(pages)
-                if not passages:
+            for source, pages in read_file(file, root, given, writer.meet, skip):
+                passages = parser.get_nodes_from_documents(cleaned(pages, report))
+                if pages and not passages:
                     skip(source, NO_TEXT)
-                writer.put(source, passages, root.path, _old_names(store, file, source))
+                writer.put(source, passages, root.path, names_of_old(store.uid, file, source))
                 progress.advance(pages)
             if len(report.skipped) == skipped:
                 seen.put(file)
@@ -142,56 +136,17 @@ def ingest_documents(
     """The same for LlamaIndex documents from any reader. A document's id decides what it replaces; documents that
     follow each other under one id are the pages of one."""
     parser = parser or PassageParser()
-    with Writer(store, embed_model, batch_size) as writer:
+    with Writer(store, EmbedBatch(embed_model), batch_size, model=embed_model) as writer:
         for source, pages in groupby(documents, key=lambda one: one.node_id):
             if not writer.meet(source):
                 writer.report.skipped.append((source, SECOND))
                 continue
-            passages = parser.get_nodes_from_documents(_cleaned(list(pages), writer.report))
+            passages = parser.get_nodes_from_documents(cleaned(list(pages), writer.report))
             if not passages:
                 writer.report.skipped.append((source, NO_TEXT))
             writer.put(source, passages)
         writer.flush()
     return writer.report
-
-
-def _cleaned(pages: list[Document], report: IngestReport) -> list[Document]:
-    """A document's pages without hidden letters, whatever parser is to cut them."""
-    if all(visible(page.text) == page.text for page in pages):
-        return pages
-    report.cleaned += 1
-    clean = [page.model_copy() for page in pages]
-    for page in clean:
-        page.set_content(visible(page.text))
-    return clean
-
-
-def _old_names(store: RagVectorStore, file: SourceFile, source: str) -> list[str]:
-    """What version 0.1 may have called a document of a file, in a collection that it made."""
-    part = source.removeprefix(file.source)
-    return [] if store.uid else [name + part for name in old_names(file.path)]
-
-
-def _read(file: SourceFile, root: Root, given: Mapping[str, Any], writer: Writer, skip: Skip) -> Iterator[Document]:
-    """The file's documents. The reader tells `skip` of parts, this function of the whole, that cannot be read."""
-    when = modified(file.state.st_mtime)
-    added = {**given, "root": root.path, "root_name": root.name, **({"modified": when} if when else {})}
-    try:
-        for document in FORMATS[file.kind].reader.lazy_load_data(file.path, source=file.source, skip=skip):
-            # The file itself may be given twice; an id of its own that a part of it gives itself may not.
-            if document.node_id != file.source and not writer.meet(document.node_id):
-                skip(document.node_id, SECOND)
-                continue
-            document.metadata.update(added)
-            document.excluded_embed_metadata_keys.extend(added)
-            document.excluded_llm_metadata_keys.extend(added)
-            yield document
-    except UnreadableError as error:
-        skip(file.source, str(error))
-        if str(error) == "empty":
-            writer.put(file.source, [], root.path, _old_names(writer.store, file, file.source))
-    except OSError as error:
-        skip(file.source, (error.strerror or str(error)).lower())
 
 
 class _Meter:

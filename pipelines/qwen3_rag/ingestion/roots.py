@@ -47,6 +47,23 @@ def names_of(paths: Sequence[str | Path], catalog: Catalog, name: str | None = N
     return Names(tuple({**nested, **roots}.values()))
 
 
+def corpus_root(place: str, name: str, known: Catalog) -> Root:
+    """The root of a corpus that is no local folder, by its address and its name, recorded where it is new.
+
+    Raises:
+        ConfigError: another folder or corpus goes by the name.
+    """
+    root, other = Root(place, _checked_name(name)), known.root_named(name)
+    if other is not None and other.path != place:
+        raise ConfigError(
+            f"the collection has documents {name!r} already, from {other.path}; give {place} a name of its own with "
+            "--name NAME"
+        )
+    if other is None:
+        known.put_root(root)
+    return root
+
+
 def absolute(path: str | Path) -> str:
     """Absolute, but with its links: a linked folder keeps the name that it is seen by."""
     return os.path.abspath(os.path.expanduser(path))

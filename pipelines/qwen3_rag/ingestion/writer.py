@@ -17,15 +17,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from types import TracebackType
 
-from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import BaseNode, MetadataMode
 
 from qwen3_rag.errors import ConfigError
-from qwen3_rag.ingestion.batches import EmbedBatch, MilvusWriter, passages_batch
+from qwen3_rag.ingestion.batches import Batch, BatchStep, MilvusWriter, passages_batch
 from qwen3_rag.ingestion.cuts import find_cuts
+from qwen3_rag.ingestion.reading import mark_documents
 from qwen3_rag.ingestion.report import IngestReport
 from qwen3_rag.store.catalog import Entry
 from qwen3_rag.store.vector_store import RagVectorStore
@@ -66,7 +65,8 @@ class _Document:
 
     @property
     def is_changed(self) -> bool:
-        return bool(self.old) or self.recorded != tuple(self.nodes) or bool(self.new) or self.home != self.root
+        has_moved = bool(self.nodes) and self.home != self.root
+        return bool(self.old) or self.recorded != tuple(self.nodes) or bool(self.new) or has_moved
 
     def takes_over(self, entry: Entry, held: Mapping[str, BaseNode]) -> bool:
         """Whether rows of version 0.1 are this document's: by a name that says so, or by a passage that both have."""
@@ -80,19 +80,44 @@ class _Document:
         self.stale = [one for one in there if one not in self.nodes]
 
 
-class Writer:
-    """Makes documents' passages the ones in the collection. Counts in `report`; leaving the block sets its seconds."""
+@dataclass(frozen=True)
+class Preview:
+    """Passages that have to be embedded, and whether anything at all is to be written or deleted."""
 
-    def __init__(self, store: RagVectorStore, embed_model: BaseEmbedding, batch_size: int) -> None:
+    missing: list[BaseNode]
+    is_needed: bool
+
+
+class Writer:
+    """Makes documents' passages the ones in the collection. Counts in `report`; leaving the block sets its seconds.
+
+    Args:
+        embed: adds vectors to the passages that are missing, `batch_size` at a time.
+        compared: passages whose documents are compared with the collection at once.
+        add: writes those passages, and says how many they were; an upsert by default.
+        model: the embedding model, which may tell what it does not read; None: that is not asked.
+    """
+
+    def __init__(
+        self,
+        store: RagVectorStore,
+        embed: BatchStep,
+        batch_size: int,
+        *,
+        compared: int = COMPARED,
+        add: Callable[[Batch], int] | None = None,
+        model: object = None,
+    ) -> None:
         self._started = time.monotonic()
         self.report = IngestReport()
         self.catalog = store.open_catalog()
-        self.store, self._batch = store, batch_size
-        self._model, self._embed = embed_model, EmbedBatch(embed_model)
+        self.store, self._batch, self._compared = store, batch_size, compared
+        self._model, self._embed = model, embed
         self._rows = MilvusWriter({}, store.collection_name, client=store.client)
+        self._add = add or self._rows.upsert
         self._queue: dict[str, _Document] = {}
         self._queued = 0
-        self._met: set[bytes] = set()
+        self.meet = mark_documents()
         self.on_batch: Callable[[], None] = lambda: None
         """Called after each batch is written: a large document has many."""
 
@@ -101,13 +126,6 @@ class Writer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.report.seconds = time.monotonic() - self._started
-
-    def meet(self, source: str) -> bool:
-        """Mark a document as there. False when it was met before."""
-        mark = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=12).digest()
-        is_new = mark not in self._met
-        self._met.add(mark)
-        return is_new
 
     def put(self, source: str, nodes: Sequence[BaseNode], root: str = "", old_names: Sequence[str] = ()) -> None:
         """Make `nodes` the passages of a document.
@@ -122,7 +140,7 @@ class Writer:
             raise ConfigError(f"document {source!r}: two of its passages have the id {twice!r}; give each its own")
         self._queue[source] = _Document(source, root, by_id, old_names)
         self._queued += len(nodes) + 1
-        if self._queued >= COMPARED:
+        if self._queued >= self._compared:
             self.flush()
 
     def prune(self, root: str, is_gone: Callable[[str], bool]) -> None:
@@ -136,13 +154,9 @@ class Writer:
 
     def flush(self) -> None:
         """Bring what is queued into the collection."""
-        documents, self._queue, self._queued = list(self._queue.values()), {}, 0
+        documents = self._compare()
         if not documents:
             return
-        self._look_up(documents)
-        held = self.store.held(list(dict.fromkeys(one for document in documents for one in document.ids)))
-        for document in documents:
-            document.compare(held)
         changed = [document for document in documents if document.is_changed]
         self.catalog.put(Entry(one.source, one.root, tuple(dict.fromkeys(one.ids))) for one in changed)
         self._write_moved([node for document in documents for node in document.moved])
@@ -153,9 +167,30 @@ class Writer:
         self.catalog.remove([entry for one in changed for entry in one.old if entry.source != one.source])
         for document in documents:
             self._count(document)
+        self._tell_cuts(documents)
+
+    def _tell_cuts(self, documents: Sequence[_Document]) -> None:
         known = {source for source, _ in self.report.cut}
         lists = [(one.source, list(one.nodes.values())) for one in documents if one.source not in known]
         self.report.cut.extend(find_cuts(self._model, lists))
+
+    def preview(self) -> Preview:
+        """What `flush` would do with the queue, which is empty then. Writes nothing; counts where nothing is to do."""
+        documents = self._compare()
+        is_needed = any(one.is_changed or one.moved or one.stale for one in documents)
+        for document in () if is_needed else documents:
+            self._count(document)
+        self._tell_cuts(documents)
+        return Preview(self._split_new(documents)[1], is_needed)
+
+    def _compare(self) -> list[_Document]:
+        """The queued documents, compared with the collection."""
+        documents, self._queue, self._queued = list(self._queue.values()), {}, 0
+        self._look_up(documents)
+        held = self.store.held(list(dict.fromkeys(one for document in documents for one in document.ids)))
+        for document in documents:
+            document.compare(held)
+        return documents
 
     def _look_up(self, documents: Sequence[_Document]) -> None:
         """What the catalog has of the documents, under their names of today and of version 0.1."""
@@ -182,13 +217,8 @@ class Writer:
             self._rows.upsert(batch)
 
     def _write_new(self, documents: Sequence[_Document]) -> None:
-        """Write rows that are missing. A text that its document has in a row which goes keeps that row's vector."""
-        ids = [one for document in documents if document.new for one in document.stale]
-        vectors = {_text(node): node.embedding for node in self.store.held(ids, with_vectors=True).values()}
-        new = [node for document in documents for node in document.new]
-        kept, rest = [node for node in new if _text(node) in vectors], [n for n in new if _text(n) not in vectors]
-        for node in kept:
-            node.embedding = vectors[_text(node)]
+        """Write rows that are missing."""
+        kept, rest = self._split_new(documents)
         if kept:
             self.report.kept += self._rows.upsert(passages_batch(kept))
         with ThreadPoolExecutor(1, thread_name_prefix="qwen3-write") as writing:  # leaving it waits for the last write
@@ -196,13 +226,24 @@ class Writer:
             for start in range(0, len(rest), self._batch):
                 batch = self._embed(passages_batch(rest[start : start + self._batch]))  # while the last one is written
                 self._settle(written)
-                written = writing.submit(self._rows.upsert, batch)
+                written = writing.submit(self._add, batch)
             self._settle(written)
 
     def _settle(self, written: Future[int] | None) -> None:
         if written is not None:
             self.report.written += written.result()
             self.on_batch()
+
+    def _split_new(self, documents: Sequence[_Document]) -> tuple[list[BaseNode], list[BaseNode]]:
+        """Passages whose rows are missing: those whose text their document has in a row which goes, with that row's
+        vector, and those that have to be embedded."""
+        ids = [one for document in documents if document.new for one in document.stale]
+        vectors = {_text(node): node.embedding for node in self.store.held(ids, with_vectors=True).values()}
+        new = [node for document in documents for node in document.new]
+        kept, rest = [node for node in new if _text(node) in vectors], [n for n in new if _text(n) not in vectors]
+        for node in kept:
+            node.embedding = vectors[_text(node)]
+        return kept, rest
 
     def _delete(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), DELETED):

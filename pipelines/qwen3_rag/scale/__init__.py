@@ -1,0 +1,1 @@
+"""The same ingest over many machines: documents to shards, shards to vectors, vectors to Milvus, on any engine."""
