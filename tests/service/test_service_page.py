@@ -7,8 +7,13 @@ import re
 
 import httpx
 from pydantic import SecretStr
+from qwen3_rag.config import RagConfig
 from qwen3_rag.pages.service import service_page
 from qwen3_rag.pages.words import function_words
+from qwen3_rag.serve.app import make_app
+from qwen3_rag.serve.service import Service
+from qwen3_rag.serve.settings import ServeSettings
+from qwen3_rag.session import Session
 from support.html import find, parsed
 
 from .conftest import Serving
@@ -47,3 +52,10 @@ def test_a_stranger_gets_the_page_and_nothing_else(serving: Serving) -> None:
     assert "unsafe" not in answer.headers["content-security-policy"]
     for word in ("tiny", "docs ", "Milvus"):
         assert word not in page, "it holds no data"
+
+
+async def test_it_is_there_while_the_models_are_loading(config: RagConfig) -> None:
+    loading = make_app(Service(Session(config), ServeSettings(port=0)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(loading), base_url="http://127.0.0.1") as early:
+        assert (await early.get("/")).status_code == 200
+        assert (await early.get("/health")).status_code == 503

@@ -100,7 +100,9 @@ def evaluate_command(
             write_run(save, found.runs[found.last])
         result |= _sweeps(session, asked, ScoredPairs(session, journal), ranked, sweeps)
         if html:
-            _write_page(html, (folder or labels or Path()).absolute().stem, found, result, session.config)
+            _write_page(html, folder or labels or Path(), found, result, session.config)
+            if not quiet:
+                note(f"wrote {html}")
     for reason in refused:
         note(f"skipped {reason}")
     if as_json:
@@ -116,14 +118,13 @@ def evaluate_command(
         raise typer.Exit(3)
 
 
-def _write_page(path: Path, title: str, found: Compared, result: dict[str, Any], config: RagConfig) -> None:
-    from qwen3_rag.cli.console import note
+def _write_page(path: Path, judged: Path, found: Compared, result: dict[str, Any], config: RagConfig) -> None:
     from qwen3_rag.evaluation.histogram import histograms
     from qwen3_rag.pages.measured import evaluation_page
 
     named = facts(config, **({} if config.mode == "dense" else {"mode": config.mode}))
+    title = judged.absolute().stem
     write_html(path, evaluation_page(title, result, found.rows(), histograms(found), named))
-    note(f"wrote {path}")
 
 
 @contextmanager

@@ -103,6 +103,7 @@ def compare_command(
         from qwen3_rag.pages.comparison import comparison_page
 
         more = {"filters": ", ".join(filters) or None, "score_threshold": score_threshold}
+        more |= {"reranker": "none"} if result.reranked is None else {}
         write_html(html, comparison_page(result, facts(session.config, **more)))
         note(f"wrote {html}")
     if as_json:

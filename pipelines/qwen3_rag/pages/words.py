@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import NamedTuple
@@ -47,11 +47,12 @@ Piece(text='.', matched=False)]
     return found
 
 
+@cache
 def function_words() -> frozenset[str]:
     return frozenset(asset(FUNCTION_WORDS).split())
 
 
-@cache
+@lru_cache(maxsize=1)
 def _asked(question: str) -> tuple[frozenset[str], frozenset[str]]:
     """The telling words of a question, and its pairs of characters without spaces."""
     words, pairs = set(), set()

@@ -2,11 +2,18 @@
 const SVG = "http://www.w3.org/2000/svg";
 const NAMES = { gain: "up", loss: "down", same: "stayed", gone: "not kept" };
 const byId = (id) => document.getElementById(id);
-const cut = (text, length) => (text.length <= length ? text : text.slice(0, length - 2).trimEnd() + " …");
+const LINES = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/; // as Python splits them
+
+/** `text`, or its beginning with an ellipsis; letters are whole code points. */
+function cut(text, length) {
+  const letters = [...text];
+  return letters.length <= length ? text : letters.slice(0, length - 2).join("").trimEnd() + " …";
+}
 
 function headline(text, length = 120) {
-  const first = (text.split("\n").find((line) => line.trim()) ?? "").replace(/^[# ]+/, "").trim();
-  return first.length <= length ? first : first.slice(0, length - 3) + "...";
+  const first = (text.split(LINES).find((line) => line.trim()) ?? "").replace(/^[# ]+/, "").trim();
+  const letters = [...first];
+  return letters.length <= length ? first : letters.slice(0, length - 3).join("") + "...";
 }
 
 function scoreOf(value) {
@@ -99,7 +106,8 @@ function showWires(result, moves, anchors) {
 /** A passage's text with the question's words marked; a heading stands apart from it. */
 function textNodes(text, question) {
   const trimmed = printable(text).trim();
-  const body = trimmed.startsWith("#") ? trimmed.replace(/^.*\n?/, "").trim() : trimmed;
+  const end = trimmed.indexOf("\n");
+  const body = !trimmed.startsWith("#") ? trimmed : end < 0 ? "" : trimmed.slice(end).trim();
   return marked(body, question).map(([piece, isMarked]) => {
     if (!isMarked) return document.createTextNode(piece);
     const mark = document.createElement("mark");

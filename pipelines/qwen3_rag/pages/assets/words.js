@@ -16,8 +16,11 @@ function folded(word) {
   return word.normalize("NFKC").toLowerCase();
 }
 
-/** The telling words of a question, and its pairs of characters without spaces. */
+let known = { question: null };
+
+/** The telling words of a question, and its pairs of characters without spaces; of the last one they are kept. */
 function asked(question) {
+  if (known.question === question) return known;
   const words = new Set(), pairs = new Set();
   for (const { groups } of question.matchAll(RUNS)) {
     if (groups.word) words.add(folded(groups.word));
@@ -27,7 +30,8 @@ function asked(question) {
       if (!HIRAGANA.test(pair)) pairs.add(pair);
     }
   }
-  return { words: [...words].filter((one) => !FUNCTION_WORDS.has(one)), pairs };
+  known = { question, words: [...words].filter((one) => !FUNCTION_WORDS.has(one)), pairs };
+  return known;
 }
 
 function same(one, other) {
