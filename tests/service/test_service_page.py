@@ -14,7 +14,7 @@ from qwen3_rag.serve.app import make_app
 from qwen3_rag.serve.service import Service
 from qwen3_rag.serve.settings import ServeSettings
 from qwen3_rag.session import Session
-from support.html import find, parsed
+from support.html_pages import find, parsed
 
 from .conftest import Serving
 

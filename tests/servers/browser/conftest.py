@@ -17,7 +17,7 @@ from qwen3_rag.config import RagConfig
 from qwen3_rag.serve.settings import ServeSettings
 from qwen3_rag.session import Session
 from support.browser import Browser, browser, missing
-from support.html import HOSTILE
+from support.html_pages import HOSTILE
 from support.openai_server import OpenAIServer, Reply, Request
 from support.service import Running, running
 

@@ -20,7 +20,7 @@ from qwen3_rag.query.phrasing import headline, score
 from qwen3_rag.serve.settings import ServeSettings
 from qwen3_rag.session import Session
 from support.browser import Browser
-from support.html import HOSTILE
+from support.html_pages import HOSTILE
 from support.judged import judged
 from support.service import running
 from support.texts import EDGE_CASES, random_text
