@@ -80,6 +80,17 @@ def test_vanished_sources_go_only_with_prune_and_only_below_the_paths(
     assert run(store, embed_model, prune=True).pruned == 1
 
 
+@pytest.mark.parametrize("name", ["dócs", "日本", 'say "x"', "it's", "a\\b"])
+def test_vanished_sources_go_from_a_folder_of_any_name(
+    store: RagVectorStore, embed_model: HashingEmbedding, name: str
+) -> None:
+    write(Path(name), FILES)
+    run(store, embed_model, name)
+    os.unlink(f"{name}/a.md")
+    assert run(store, embed_model, name, prune=True).pruned == 1
+    assert f"{name}/a.md" not in sources(store)
+
+
 def test_prune_keeps_what_could_not_be_read(store: RagVectorStore, embed_model: HashingEmbedding) -> None:
     write(Path("docs"), FILES)
     run(store, embed_model)

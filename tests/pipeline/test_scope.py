@@ -212,3 +212,16 @@ def test_what_is_put_into_brackets_cannot_leave_them(text: str) -> None:
         if depth == 0:
             closed.append(place)
     assert closed[0] == len(kinds) - 2, "the first bracket closes before the end"
+
+
+@PROPERTY
+@given(text=st.text(max_size=12))
+@example(text="say \"x\" \\ or 'y'\n\r\t\x1f é 日")
+def test_a_text_in_a_condition_is_that_text(full: Session, text: str) -> None:
+    from qwen3_rag.store.literals import literal
+
+    store = full.store
+    found = store.client.query(
+        store.collection_name, f"id == {literal(text)} or team == '{OURS}'", output_fields=["id"]
+    )
+    assert len(found) == 6

@@ -18,6 +18,8 @@ from qwen3_rag.errors import ConfigError
 MAX_METADATA_BYTES = 30_000
 """Milvus holds a row's metadata twice (for filters, and in the node) in 65,536 bytes."""
 _INT64 = range(-(2**63), 2**63)
+_WORDS = frozenset(("and", "or", "not", "in", "like", "is", "null", "exists", "true", "false", "iso", "interval"))
+"""Of Milvus' conditions."""
 _KEY = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 OWN_KEYS = frozenset(
@@ -30,10 +32,10 @@ OWN_KEYS = frozenset(
 def is_key(key: str) -> bool:
     """Whether a filter may name it. Keys go into Milvus' expressions unquoted.
 
-    >>> is_key("source"), is_key("größe"), is_key("a b")
-    (True, False, False)
+    >>> is_key("source"), is_key("größe"), is_key("a b"), is_key("not")
+    (True, False, False, False)
     """
-    return _KEY.fullmatch(key) is not None
+    return _KEY.fullmatch(key) is not None and key.lower() not in _WORDS
 
 
 def as_number(text: str) -> int | float | None:

@@ -17,12 +17,12 @@ from llama_index.core.vector_stores.types import FilterCondition, FilterOperator
 from qwen3_rag.documents.metadata import as_number, is_key
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.query.conditions import read_condition
+from qwen3_rag.store.literals import escaped
 
 FilterValue = str | int | float
 Filters = Mapping[str, FilterValue] | Sequence[str] | str | MetadataFilters | None
 """Values by key, texts such as `key=value` or `year>=2024`, or LlamaIndex's own filters; all of them must hold."""
 
-_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
 _Condition = MetadataFilter | MetadataFilters
 _TEXT_KEYS = frozenset({"id", "doc_id", "text"})
 """Fields of the collection: Milvus compares them with texts alone."""
@@ -129,8 +129,8 @@ def _span(value: str) -> tuple[str, str] | None:
 
 
 def _filter(key: str, operator: FilterOperator, value: FilterValue) -> MetadataFilter:
-    # MilvusVectorStore quotes a text but leaves its backslashes, which Milvus reads as escapes, and its line ends.
-    text = value.translate(_ESCAPES) if isinstance(value, str) else value
+    # MilvusVectorStore quotes a text and escapes nothing but its quotes.
+    text = escaped(value) if isinstance(value, str) else value
     return MetadataFilter(key=key, value=text, operator=operator)
 
 

@@ -107,7 +107,9 @@ class RerankBody(Body):
 class IngestBody(Body):
     """Of `/ingest`."""
 
-    paths: Annotated[list[Annotated[str, Field(max_length=4_096)]], Field(min_length=1, max_length=1_000)]
+    paths: Annotated[
+        list[Annotated[str, Field(max_length=4_096, pattern=r"^[^\x00]*$")]], Field(min_length=1, max_length=1_000)
+    ]
     collection: str | None = None
     prune: bool = False
     include: Annotated[list[Condition], Field(max_length=100)] = []

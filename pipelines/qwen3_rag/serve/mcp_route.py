@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from qwen3_rag.serve.bodies import read_raw
-from qwen3_rag.serve.failures import as_http, unavailable
+from qwen3_rag.serve.failures import HttpError, as_http, unavailable
 from qwen3_rag.serve.mcp_server import make_server
 from qwen3_rag.serve.service import Service
+from qwen3_rag.serve.turns import in_time
 
 
 class McpRoute:
@@ -22,21 +23,31 @@ class McpRoute:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
         try:
-            is_call = scope["method"] == "POST"
-            if is_call:
-                body = await read_raw(Request(scope, receive), self._service.settings)  # before it takes a turn
-                receive = _again(body, receive)
+            if scope["method"] != "POST":  # clients ask for a stream beside their calls: there is nothing to tell
+                raise HttpError(405, "send calls with POST; this server keeps no sessions", {"Allow": "POST"})
+            body = await read_raw(Request(scope, receive), self._service.settings)  # before it takes a turn
             await self._service.wait_ready()
-            tools = self._service.tools
-            if tools is None:
-                raise unavailable("the service is being stopped")
-            async with self._service.turns.take() if is_call else nullcontext():
-                await tools(scope, receive, send)
+            await in_time(self._call(scope, _again(body, receive), noting), self._service.answer_seconds)
         except ClientDisconnect:
             return
         except Exception as error:
-            await as_http(error, self._service.main.config).response()(scope, receive, send)
+            if not has_begun:
+                await as_http(error, self._service.main.config).response()(scope, receive, send)
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._service.turns.take():
+            tools = self._service.tools
+            if tools is None:
+                raise unavailable("the service is being stopped")
+            await tools(scope, receive, send)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

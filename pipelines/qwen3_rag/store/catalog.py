@@ -22,6 +22,7 @@ from typing import Any
 from pymilvus import DataType, MilvusClient
 
 from qwen3_rag.store.client import batches
+from qwen3_rag.store.literals import literal
 from qwen3_rag.store.paging import read_pages
 
 SUFFIX = "__catalog"
@@ -94,7 +95,7 @@ class Catalog:
 
     def below(self, root: str) -> Iterator[str]:
         """The names of the documents that were found below a root."""
-        for page in self._pages(["source"], f"kind == {json.dumps(_DOCUMENT)} and root == {json.dumps(root)}"):
+        for page in self._pages(["source"], f"kind == {literal(_DOCUMENT)} and root == {literal(root)}"):
             yield from (row["source"] for row in page)
 
     def move(self, root: str, to: str) -> None:
@@ -104,7 +105,7 @@ class Catalog:
 
     def counts(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Names that begin with `prefix`, each with the number of its passages, in no order."""
-        for page in self._pages(["source", "passages"], f"kind == {json.dumps(_DOCUMENT)}"):
+        for page in self._pages(["source", "passages"], f"kind == {literal(_DOCUMENT)}"):
             yield from ((row["source"], row["passages"]) for row in page if row["source"].startswith(prefix))
 
     def roots(self, paths: Sequence[str]) -> dict[str, Root]:
@@ -118,7 +119,7 @@ class Catalog:
 
     def all_roots(self) -> list[Root]:
         """Every root. Looks at all records: for new roots only."""
-        pages = self._pages(["root", "source", "ids"], f"kind == {json.dumps(_ROOT)}")
+        pages = self._pages(["root", "source", "ids"], f"kind == {literal(_ROOT)}")
         return [_root(row) for page in pages for row in page]
 
     def put_root(self, root: Root, replaced: Root | None = None) -> None:

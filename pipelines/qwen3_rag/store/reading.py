@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 from dataclasses import dataclass
 
 from llama_index.core.schema import BaseNode
 
 from qwen3_rag.errors import ConfigError, NotThereError
 from qwen3_rag.store.catalog import find_catalog
+from qwen3_rag.store.literals import literal
 from qwen3_rag.store.paging import read_pages
 from qwen3_rag.store.vector_store import RagVectorStore
 
@@ -50,7 +50,7 @@ def passage_ids(store: RagVectorStore, source: str) -> list[str]:
     entry = catalog.get([source]).get(source) if catalog is not None else None
     found: list[tuple[int, str]] = []
     if entry is None:
-        condition = f"doc_id == {json.dumps(source, ensure_ascii=False)}"
+        condition = f"doc_id == {literal(source)}"
         pages = read_pages(store.client, store.collection_name, ["id", "position"], condition)
         found = [(int(row.get("position") or 0), row["id"]) for page in pages for row in page]
     else:

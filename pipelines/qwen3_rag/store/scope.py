@@ -6,13 +6,13 @@ other rows, whatever its caller says: a further condition only narrows down.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymilvus import AnnSearchRequest
 
 from qwen3_rag.errors import ConfigError
+from qwen3_rag.store.literals import literal
 
 if TYPE_CHECKING:
     from qwen3_rag.store.client import StoreClient
@@ -55,8 +55,7 @@ class ScopedClient:
         wanted = [ids] if isinstance(ids, str) else [str(one) for one in ids]
         if not wanted:
             return []
-        # Not escaped to ASCII: Milvus' parser knows no \u.
-        return self.query(collection_name, f"id in {json.dumps(wanted, ensure_ascii=False)}", **kwargs)
+        return self.query(collection_name, f"id in [{', '.join(map(literal, wanted))}]", **kwargs)
 
     def query_iterator(self, collection_name: str, filter: str = "", **kwargs: Any) -> Any:
         return self._client.query_iterator(self._own(collection_name), filter=self._within(filter), **kwargs)
