@@ -40,7 +40,8 @@ def quiet_libraries() -> None:
     """Silence what repeats an exception that we explain ourselves. Warnings of ours and of Python stay."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    for name in ("pymilvus", "milvus_lite"):
+    # Milvus Lite's server, in this process, logs a traceback for a call it does not know at every connection.
+    for name in ("pymilvus", "milvus_lite", "grpc._server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # It logs the traceback of every error that it raises. Its own configuration, when it is imported, sets all levels
     # back, and leaves filters.
