@@ -101,9 +101,8 @@ def test_any_text_makes_a_valid_page(place: int) -> None:
     parsed(comparison_page(result(rows, moved, query=texts[0] or "?")))
 
 
-@pytest.mark.parametrize("letter", ["x", "<", "文", "\U0001f600", "&"])
-@pytest.mark.parametrize("count", [10, 100, 2000])
-def test_a_page_is_small_and_says_what_is_not_on_it(letter: str, count: int) -> None:
+@pytest.mark.parametrize(("count", "letter"), [(10, "x"), (100, "<"), (100, "文"), (2000, "\U0001f600"), (2000, "&")])
+def test_a_page_is_small_and_says_what_is_not_on_it(count: int, letter: str) -> None:
     rows = [row(n, n, text=f"# {letter * 80}\n\n{letter * 12_000}", source=letter * 900) for n in range(1, count + 1)]
     page = comparison_page(result(rows, list(reversed(rows)), query=letter * 9_000))
     assert len(page.encode()) < MAX_BYTES

@@ -67,7 +67,7 @@ def serve_command(
         int, typer.Option("--queue", metavar="N", min=0, help="Requests that may wait; for one more: 503.")
     ] = 256,
 ) -> None:
-    """Hold database and models open, and answer over HTTP: questions, other programs' embeddings, agents.
+    """Hold database and models open, and answer over HTTP: people in a browser, programs, agents.
 
     Only this machine can ask, unless --host says otherwise.
     """

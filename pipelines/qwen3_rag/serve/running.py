@@ -165,7 +165,7 @@ def _watch(service: Service, say: Say) -> threading.Thread | None:
 
 def _greeting(service: Service, url: str) -> str:
     names = ", ".join(repr(name) for name in service.health()["collections"])
-    return f"serving {names} at {url} (tools for agents: {url}/mcp); Ctrl-C ends it"
+    return f"serving {names} at {url} (a page for people there, tools for agents at {url}/mcp); Ctrl-C ends it"
 
 
 @contextmanager
