@@ -2,7 +2,9 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from llama_index.core.agent.workflow import FunctionAgent
@@ -12,13 +14,15 @@ from qwen3_rag import Models, RagConfig, Session
 from qwen3_rag.agents.fitting import MAX_CHARS, size
 from qwen3_rag.agents.results import Passages
 from qwen3_rag.agents.tools import SERVER_TOOLS, tools_of
-from qwen3_rag.agents.wrapping import MATERIAL
+from qwen3_rag.agents.wrapping import MATERIAL, escaped
+from qwen3_rag.cli.program import app
 from qwen3_rag.documents.invisible import visible
 from qwen3_rag.serve.mcp_server import make_server
 from support.hostile import FACT, HONEST, HOSTILE, ORDER, QUESTION
 from support.openai_server import OpenAIServer
+from typer.testing import CliRunner
 
-TAG = re.compile(r"<\s*/?\s*passage", re.IGNORECASE)
+TAG = re.compile(r"[<＜﹤‹]\W*passage", re.IGNORECASE)
 OPEN = re.compile(r'^<passage id="[0-9a-f]{12}"( \w+="[^"<>\n]*")*>$')
 KINDS = sorted({name.split("/")[0] for name in HOSTILE})
 
@@ -52,7 +56,7 @@ def parts(text: str) -> list[str]:
             found.append("\n".join(inside))
             inside = None
         else:
-            assert not TAG.search(line), line
+            assert not TAG.search(unicodedata.normalize("NFKC", line)), line
             if inside is not None:
                 inside.append(line)
     assert inside is None
@@ -76,7 +80,7 @@ def test_every_passage_stays_between_its_tags(kind: str, session: Session) -> No
 
 def shown(text: str) -> str:
     """What stands of a text between its tags."""
-    return re.sub(r"[<＜﹤](?=[\s/／\\]*(?:passage|ｐａｓｓａｇｅ))", "&lt;", text, flags=re.IGNORECASE).strip()
+    return escaped(text).strip()
 
 
 def test_nothing_invisible_is_shown_or_stored(session: Session) -> None:
@@ -93,6 +97,18 @@ def test_nothing_invisible_is_shown_or_stored(session: Session) -> None:
     assert all(visible(value) == value for row in rows for value in row.values() if isinstance(value, str))
     [backwards] = session.show("kb/invisible/backwards.md").passages
     assert "at 032 degrees for bread" in backwards.text, "shown in the order in which it is read"
+
+
+def test_what_is_no_tag_stays_as_it_is() -> None:
+    for text in (
+        "a < b and c > d",
+        "<p>passages</p>",
+        "List<String> passage",
+        "x <- passage_of(y)",
+        "日本語 <b> ＜注＞",
+    ):
+        assert escaped(text) == text.replace("<- passage", "&lt;- passage")
+    assert escaped("</" * 50_000 + "passage>").count("&lt;") >= 1, "in linear time"
 
 
 async def test_an_answer_is_written_from_the_passages_as_material(
@@ -164,3 +180,24 @@ async def test_an_agent_gets_at_the_fact(session: Session, llm: OpenAI) -> None:
     search = tools_of(session)[0].to_function_tool()
     said = str(await FunctionAgent(tools=[search], llm=llm).run("At how many degrees must the oven be for bread?"))
     assert "evil.example" not in said or FACT in said
+
+
+def test_a_terminal_is_told_nothing(workplace: Path) -> None:
+    """The command line prints names and texts; none of them moves the cursor or hides what stands there."""
+    name = "\x1b[2Jcleared\u202e"
+    Path("kb").mkdir()
+    Path(f"kb/{name}.md").write_text("# \x1b[1AOven\n\nThe oven must be hot for bread.\x1b[8m\x08\n")
+    Path(f"kb/{name}2.md").write_bytes(b"\xff\xfe\xff")
+    options = ["--uri", "terminal.db", "--embed-model", "tiny"]
+    commands = [
+        ["ingest", "kb"],
+        ["search", QUESTION],
+        ["compare", QUESTION],
+        ["show", f"kb/{name}.md"],
+        ["show", name],
+    ]
+    for command, code in zip(commands, (3, 0, 0, 0, 2), strict=True):
+        done = CliRunner().invoke(app, [*command, *options], env={"NO_COLOR": "1", "COLUMNS": "200"})
+        assert done.exit_code == code, done.output
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", done.output), command
+        assert "cleared" in done.output or "Oven" in done.output

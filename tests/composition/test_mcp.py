@@ -69,7 +69,9 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
         properties = tools["search"].metadata.get_parameters_dict()["properties"]
         assert list(properties) == ["query", "top_n", "filters", "instruction", "detail", "rerank", "exclude"]
         assert all(one["description"] for one in properties.values())
-        offered = (await session.list_tools()).tools
+        listed_tools = await session.list_tools()
+        assert (listed_tools.ttl_ms, listed_tools.cache_scope) == (3_600_000, "private")
+        offered = listed_tools.tools
         assert all(one.title and one.annotations and one.annotations.read_only_hint for one in offered)
 
         # 32 at once: each gets the answer to its own question.

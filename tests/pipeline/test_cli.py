@@ -60,7 +60,7 @@ def test_ingest_reports_on_stderr_and_json_on_stdout(docs: Path) -> None:
     result = call("ingest", "docs", "--json")
     assert lines(result)[0] | {"seconds": 0} == {
         "documents": 3, "unchanged": 0, "written": 4, "kept": 0, "updated": 0, "deleted": 0, "pruned": 0,
-        "skipped": [], "passed_over": {}, "left_out": 0, "cleaned": 0, "seconds": 0,
+        "skipped": [], "passed_over": {}, "left_out": 0, "cleaned": 0, "cut": [], "seconds": 0,
     }  # fmt: skip
     assert "4 passages written" in result.stderr
     again = call("ingest", "docs")

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 from llama_index.core import Document
+from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.ingestion.pipeline import ingest, ingest_documents
 from qwen3_rag.ingestion.report import IngestReport
+from qwen3_rag.models import Models
+from qwen3_rag.query.results import read_passages
+from qwen3_rag.session import Session
 from qwen3_rag.store.vector_store import RagVectorStore
-from support.hashing import HashingEmbedding
+from support.hashing import IDENTITY, HashingEmbedding
 
 from .conftest import OpenStore, write
 
@@ -152,3 +156,19 @@ def test_a_paragraph_on_top_embeds_one_passage_and_renumbers_the_rest(store: Rag
         1: "## Section 0\n\nText number 0.",
         1000: "## Section 999\n\nText number 999.",
     }
+
+
+@pytest.mark.parametrize("name", ["Übung", "日本", "a\"b'c", "back\\slash", "line\nend", "\x1b[2J", "tab\t\x0b"])
+def test_folders_and_files_of_any_name_are_read_pruned_and_shown(name: str, store_of: OpenStore) -> None:
+    store, folder = store_of(), Path(name)
+    write(folder, {f"{name}.md": "# One", "two.md": "# Two"})
+    source = f"{name}/{name}.md"
+    assert ingest([folder], store=store, embed_model=HashingEmbedding()).written == 2
+    assert read_passages(store, source).total == 1
+    session = Session(RagConfig(), store, Models(HashingEmbedding(), IDENTITY, None))
+    assert [row.source for row in session.search("One", filters={"source": source}).dense] == [source]
+    with pytest.raises(ConfigError, match="no document"):
+        read_passages(store, name + "x")
+    (folder / "two.md").unlink()
+    assert ingest([folder], store=store, embed_model=HashingEmbedding(), prune=True).pruned == 1
+    assert list(store.count_sources()) == [source]

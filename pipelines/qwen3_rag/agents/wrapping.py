@@ -1,8 +1,9 @@
 """What is shown of documents to a language model: between tags that say what it is and that no document can close.
 
 `<passage ...>` and `</passage>` stand around each passage and nowhere else: what looks like one of them within a text
-or a name is escaped, in any case, with spaces in it, and in the full-width letters that models read as the plain ones.
-Attributes are names from documents too: on one line, without quotes that could end them, of bounded length.
+or a name is escaped, in any case, with anything but letters in between, with brackets and letters that models read as
+the plain ones. Attributes are names from documents too: on one line, without quotes that could end them, of bounded
+length.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MAX_NAME = 160
 MAX_SOURCE = 1_000
 CUT = " ..."
 
-_CLOSING = re.compile(r"[<\uff1c\ufe64](?=[\s/\uff0f\\]*passage)", re.IGNORECASE)
+_BRACKET = re.compile(r"[<\uff1c\ufe64\u2039\u276e\u27e8\u3008](?=(?:[^\w<]|_){0,200}(.{0,14}))", re.DOTALL)
 _LINE_END = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
@@ -39,14 +40,7 @@ def wrapped(text: str, **names: Any) -> str:
 
 def escaped(text: str) -> str:
     """A text that can neither open nor close a passage, whatever it is written in."""
-    text = visible(text)
-    if text.isascii():
-        return _CLOSING.sub("&lt;", text)
-    # Letters that are shown and read like the plain ones: by their plain form, each in its place.
-    plain = "".join(form if len(form := unicodedata.normalize("NFKC", one)) == 1 else one for one in text)
-    for found in reversed(list(_CLOSING.finditer(plain))):
-        text = f"{text[: found.start()]}&lt;{text[found.end() :]}"
-    return text
+    return _BRACKET.sub(lambda found: "&lt;" if _begins_tag(found[1]) else found[0], visible(text))
 
 
 def attribute(value: Any) -> str:
@@ -57,6 +51,11 @@ def attribute(value: Any) -> str:
     """
     text = _LINE_END.sub(" ", visible(str(value)))
     return text.replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _begins_tag(letters: str) -> bool:
+    """Whether these letters read as the tag's name, full-width ones and other forms of the plain ones among them."""
+    return unicodedata.normalize("NFKC", letters).casefold().startswith(TAG)
 
 
 def shorten(text: str, length: int) -> str:

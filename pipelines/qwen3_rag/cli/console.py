@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 
+from qwen3_rag.documents.invisible import visible
 from qwen3_rag.query.phrasing import headline, move, score, whereabouts
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class _Stdout(Console):
 out = _Stdout(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 SNIPPET = 300
+
+
+def escape(text: str) -> str:
+    """Text as it is, none of it read as markup, without what a terminal would obey: files' names hold anything."""
+    return markup.escape(visible(text))
 
 
 def _nothing(record: logging.LogRecord) -> bool:

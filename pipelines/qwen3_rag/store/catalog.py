@@ -136,7 +136,7 @@ class Catalog:
         """What was recorded with `put_requests`, of these paths or of all."""
         if paths is not None:
             return [(row["root"], row["source"]) for row in self._rows([_key(_REQUEST, path) for path in paths])]
-        pages = self._pages(["root", "source"], f"kind == {json.dumps(_REQUEST)}")
+        pages = self._pages(["root", "source"], f"kind == {literal(_REQUEST)}")
         return [(row["root"], row["source"]) for page in pages for row in page]
 
     def put_requests(self, requests: Mapping[str, str]) -> None:
