@@ -13,11 +13,11 @@ from qwen3_rag.errors import ConfigError
 from qwen3_rag.evaluation.beir import BeirData, read_beir
 from qwen3_rag.evaluation.jsonl import read_lines
 from qwen3_rag.evaluation.labels import question_id, read_labels
-from qwen3_rag.evaluation.metrics import measure, order
+from qwen3_rag.evaluation.metrics import Run, measure, order
 from qwen3_rag.evaluation.ranking import Ranked, by_document
 from qwen3_rag.evaluation.report import report
 from qwen3_rag.evaluation.threshold import separation
-from qwen3_rag.evaluation.trec import read_run, with_trec_ids, write_run
+from qwen3_rag.evaluation.trec import read_run, trec_id, write_run
 from scipy import stats
 from support.hashing import HashingEmbedding
 
@@ -28,6 +28,11 @@ BEIR: dict[str, str | bytes] = {
     "queries.jsonl": '{"_id": "q1", "text": "one?"}\n{"_id": "q2", "text": "not judged"}\n',
     "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t1\nq9\td2\t1\n",
 }
+
+
+def with_trec_ids(run: Run) -> Run:
+    """A run by the names that a file has."""
+    return {trec_id(one): {trec_id(name): value for name, value in found.items()} for one, found in run.items()}
 
 
 def test_metrics_of_a_known_ranking() -> None:

@@ -14,6 +14,7 @@ from qwen3_rag.evaluation.compared import Compared, compared
 from qwen3_rag.evaluation.histogram import BINS, histograms
 from qwen3_rag.evaluation.metrics import Run
 from qwen3_rag.evaluation.report import report_of
+from qwen3_rag.evaluation.trec import read_run, write_run
 from qwen3_rag.pages.axes import Scale
 from qwen3_rag.pages.charts import Measured, mirrored, scatter, sorted_outline
 from qwen3_rag.pages.measured import MAX_BYTES, evaluation_page, verdict
@@ -128,6 +129,15 @@ def test_against_another_run_and_few_questions() -> None:
     said = text(parsed(page_of(5, base)))
     assert "minus the other run" in said
     assert "5 questions are few" in said
+
+
+def test_names_with_spaces_are_the_same_in_a_run_from_a_file(tmp_path: Path) -> None:
+    ranked, labels = judged(6, text=" of two words")
+    write_run(tmp_path / "one.run", {one.id: dict(one.last) for one in ranked})
+    for row in compared(ranked, labels, read_run(tmp_path / "one.run")).rows():
+        assert row["gain"] == 0
+        assert row["before"] == row["after"], "as relevant, and with the same text"
+        assert any(one["relevant"] for one in row["before"])
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

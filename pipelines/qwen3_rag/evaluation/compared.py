@@ -10,7 +10,7 @@ from qwen3_rag.errors import ConfigError
 from qwen3_rag.evaluation.labels import Labels, Qrels
 from qwen3_rag.evaluation.metrics import METRICS, Run, Values, by_question, order, rounded
 from qwen3_rag.evaluation.ranking import SHOWN, Ranked, runs_of
-from qwen3_rag.evaluation.trec import with_trec_ids
+from qwen3_rag.evaluation.trec import trec_id
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,22 @@ def compared(ranked: Sequence[Ranked], labels: Labels, against: Run | None = Non
     values = {stage: by_question(labels.qrels, run) for stage, run in runs.items()}
     base = (dense, values["dense"]) if reranked else None
     if against is not None:
-        base = _named_as_here(labels.qrels, against)
+        base = _named_as_here(ranked, labels.qrels, against)
     return Compared(ranked, labels, runs, values, base)
 
 
-def _named_as_here(qrels: Qrels, against: Run) -> tuple[Run, Values]:
-    """A run from a file, by question and measured; files write names without spaces."""
-    named = with_trec_ids(qrels)
-    if not set(named) & set(against):
-        asked, other = next(iter(named)), next(iter(against))
+def _named_as_here(ranked: Sequence[Ranked], qrels: Qrels, against: Run) -> tuple[Run, Values]:
+    """A run from a file, by the names of these questions and documents, and measured; files write names without
+    spaces."""
+    if not {trec_id(question) for question in qrels} & set(against):
+        asked, other = trec_id(next(iter(qrels))), next(iter(against))
         raise ConfigError(f"--against has none of the questions (here {asked!r}, there {other!r}); give a run of these")
-    judged = {question: {name: int(grade) for name, grade in grades.items()} for question, grades in named.items()}
-    places = dict(zip(named, qrels, strict=True))
-    return {places[one]: run for one, run in against.items() if one in places}, by_question(judged, against)
+    run: Run = {}
+    for one in ranked:
+        if (scores := against.get(trec_id(one.id))) is not None:
+            names = {trec_id(name): name for name in (*one.dense, *qrels[one.id])}
+            run[one.id] = {names.get(name, name): score for name, score in scores.items()}
+    return run, by_question(qrels, run)
 
 
 def _top(labels: Labels, ranked: Ranked, scores: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from qwen3_rag.errors import ConfigError
@@ -22,11 +21,6 @@ def trec_id(name: str) -> str:
     'docs/my%20file.md#Two%20words'
     """
     return re.sub(r"\s", lambda space: "".join(f"%{byte:02X}" for byte in space[0].encode()), name)
-
-
-def with_trec_ids(run: Mapping[str, Mapping[str, int | float]]) -> dict[str, dict[str, int | float]]:
-    """Runs or judgements by the names that a run file has."""
-    return {trec_id(one): {trec_id(name): value for name, value in found.items()} for one, found in run.items()}
 
 
 def write_run(path: Path, run: Run) -> None:
