@@ -68,6 +68,9 @@ class ModelSettings(BaseModel):
     rerank_instruction: Annotated[str | None, Option("TEXT", "all", text=True)] = Field(
         None, description="The same for the reranking stage alone."
     )
+    rerank_context: Literal["headings", "none"] = Field(
+        "headings", description="What the reranker reads before a passage: its title and headings, or none."
+    )
     dimensions: Annotated[int | None, Option("N", "all", unset="the model's own")] = Field(
         None, ge=1, description="Length of the vectors."
     )

@@ -41,7 +41,7 @@ def load_models(config: RagConfig, *, rerank: bool = True) -> Models:
 
     >>> models = load_models(RagConfig(embed_model="tiny"))
     >>> type(models.embed).__name__, type(models.rerank).__name__
-    ('Qwen3Embedding', 'Qwen3Rerank')
+    ('Qwen3Embedding', 'PassageRerank')
     """
     reranker = load_reranker(config) if rerank else None  # its settings are checked before a server is asked
     identity = None if config.embed_url else _identify_local(config)
@@ -82,11 +82,14 @@ def load_reranker(config: RagConfig, top_n: int | None = None) -> BaseNodePostpr
         return None
     from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 
+    from qwen3_rag.headings import PassageRerank
+
+    kind = PassageRerank if config.rerank_context == "headings" else Qwen3Rerank
     top_n, instruction = top_n or config.top_n, _first(config.rerank_instruction, config.instruction)
     if config.rerank_url:
-        return Qwen3Rerank(engine=served_reranker(config, name), top_n=top_n, instruction=instruction)
+        return kind(engine=served_reranker(config, name), top_n=top_n, instruction=instruction)
     try:
-        return Qwen3Rerank(
+        return kind(
             model=name,
             top_n=top_n,
             instruction=instruction,

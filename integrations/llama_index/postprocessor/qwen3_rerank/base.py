@@ -9,7 +9,7 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_validator
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
-from llama_index.postprocessor.qwen3_rerank.inputs import Question, document_question, node_question
+from llama_index.postprocessor.qwen3_rerank.inputs import Question, document_question, embedded_text, node_question
 from llama_index.postprocessor.qwen3_rerank.reporting import reported, traced, traced_as
 from qwen3_inference import NumericalError, RerankEngine, TorchRerankEngine
 from qwen3_inference.engines import Scores, check_picklable, engine_identity, engine_name
@@ -44,10 +44,10 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
     """Reranks nodes with Qwen3-Reranker: the score is the probability of "yes", the best `top_n` are returned.
 
     What comes back are new `NodeWithScore` objects, best first, equal scores in their given order; the caller's nodes
-    and metadata are never changed. A node is judged by its text with its metadata as embedded (`MetadataMode.EMBED`);
-    one without text (an image node without a caption) is judged as an empty document. Duplicates stay, and count
-    towards `top_n`; fewer nodes than `top_n` all come back. `rank` takes plain strings. A process that forks after use
-    may go on using it.
+    and metadata are never changed. A node is judged by its text with its metadata as embedded (`MetadataMode.EMBED`),
+    as `node_text` says; one without text (an image node without a caption) is judged as an empty document. Duplicates
+    stay, and count towards `top_n`; fewer nodes than `top_n` all come back. `rank` takes plain strings. A process that
+    forks after use may go on using it.
 
     Raises:
         ValueError: an option is out of its bounds, there is no query, or what is judged is no node.
@@ -126,6 +126,10 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
         """Whose scores these are, revision included; None where an injected engine does not say. Loads no weights."""
         return engine_identity(self._engine_in_use())
 
+    def node_text(self, node: BaseNode) -> str:
+        """What is judged of a node; a subclass may choose another text than the one with its metadata as embedded."""
+        return embedded_text(node)
+
     @traced
     def rank(
         self, query: str, documents: Sequence[str], *, top_n: int | None = None, instruction: str | None = None
@@ -194,7 +198,7 @@ class Qwen3Rerank(LocalOptions, BaseNodePostprocessor):
 
     def _nodes(self, nodes: Any, query_bundle: Any) -> Question:
         instruction = current_rerank_instruction(self.instruction)
-        return node_question(nodes, query_bundle, instruction, self.top_n, self.score_threshold)
+        return node_question(nodes, query_bundle, instruction, self.top_n, self.score_threshold, self.node_text)
 
     def _documents(self, query: Any, documents: Any, top_n: int | None, instruction: str | None) -> Question:
         if top_n is not None:

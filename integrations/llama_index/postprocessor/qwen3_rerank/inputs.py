@@ -1,6 +1,6 @@
 """What a reranker is asked, checked before anything is computed; errors name the node and say what to pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,10 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeWithScore, Query
 from llama_index.embeddings.qwen3.nodes import passage_of
 from qwen3_inference import NumericalError
 from qwen3_inference.texts import check_text, check_unicode, text_list
+
+
+def embedded_text(node: BaseNode) -> str:
+    return node.get_content(metadata_mode=MetadataMode.EMBED)
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Question:
     threshold: float | None = None
     plain: bool = False
     """The nodes are made of plain documents, which the caller knows by their index alone."""
+    node_text: Callable[[BaseNode], str] = embedded_text
+    """What is judged of a node."""
 
     def texts(self) -> list[str]:
         """The nodes' texts with their metadata as embedded.
@@ -47,7 +53,7 @@ class Question:
 
     def _text(self, index: int, node: BaseNode) -> str:
         name = f"document {index}" if self.plain else f"node {node.node_id!r} (index {index})"
-        text = check_text(node.get_content(metadata_mode=MetadataMode.EMBED), f"the text of {name}")
+        text = check_text(self.node_text(node), f"the text of {name}")
         try:
             check_unicode(text, f"{name} with its metadata")
         except ValueError:
@@ -60,9 +66,15 @@ class Question:
 
 
 def node_question(
-    nodes: Any, query_bundle: Any, instruction: str | None, top_n: int, threshold: float | None
+    nodes: Any,
+    query_bundle: Any,
+    instruction: str | None,
+    top_n: int,
+    threshold: float | None,
+    node_text: Callable[[BaseNode], str],
 ) -> Question:
-    return Question(_query_of(query_bundle), _checked_nodes(nodes), instruction, top_n, threshold)
+    checked = _checked_nodes(nodes)
+    return Question(_query_of(query_bundle), checked, instruction, top_n, threshold, node_text=node_text)
 
 
 def document_question(query: Any, documents: Any, instruction: str | None, top_n: int | None) -> Question:
