@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ SCRIPT = str(Path(sys.executable).parent / "qwen3-rag")
 KNOWLEDGE = Path(qwen3_rag.__file__).parent / "knowledge"
 QUESTION = "What does BM25 count in a passage?"
 HEAVY = ("torch", "llama_index.core", "pymilvus", "transformers", "openai", "numpy", "httpx", "starlette")
-Environment = Mapping[str, str]
+pytestmark = pytest.mark.timeout(600)  # processes that load models, one after another
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ def port() -> Iterator[int]:
         yield port
 
 
+@pytest.mark.timeout(600)
 def test_every_block_runs(port: int, tmp_path: Path) -> None:
     scripts = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "no_proxy": "127.0.0.1"}
