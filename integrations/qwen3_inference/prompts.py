@@ -7,6 +7,8 @@ give the same ids as the whole (pinned by tests against the official tokenizers)
 - the text between them is tokenised in one piece, since a query's trailing blanks do join the newline that follows.
 """
 
+from collections.abc import Callable
+
 DEFAULT_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 
 RERANK_PREFIX = (
@@ -40,6 +42,19 @@ def rerank_query_text(query: str) -> str:
 def rerank_document_text(document: str) -> str:
     """What differs from document to document."""
     return f" {document}"
+
+
+def rerank_in_two_texts(query: str, instruction: str) -> tuple[str, Callable[[str], str]]:
+    """The whole prompt for servers that put query and document one after the other: the text that goes as the query,
+    and what makes a document's of it. They are split at a line end, where tokenizers always split.
+
+    >>> before, behind = rerank_in_two_texts("What is MRL?", "Find the definition")
+    >>> before.endswith("<Query>: What is MRL?\\n"), behind("It is ...").startswith("<Document>: It is ...<|im_end|>")
+    (True, True)
+    """
+    asked, between, label = rerank_query_text(query).rpartition("\n")
+    before = RERANK_PREFIX + rerank_instruction_text(instruction) + asked + between
+    return before, lambda document: label + rerank_document_text(document) + RERANK_SUFFIX
 
 
 def check_instruction(instruction: str | None, name: str = "instruction") -> str | None:

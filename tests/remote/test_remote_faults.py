@@ -88,6 +88,7 @@ def test_a_fault_of_a_rerank_server(fault, serve, remote_reranker, reranker_fold
     server = serve()
     engine = remote_reranker(server, timeout=2)
     expected = reranker(reranker_folder).score("How?", TEXTS)
+    engine.score("How?", TEXTS[:1])
     error, message = SCORES[fault]
     started = time.monotonic()
     with server.fault(fault), pytest.raises(error, match=message):

@@ -65,8 +65,12 @@ def test_a_non_finite_answer_keeps_its_kind_and_names_the_node(serve, remote_emb
         embed.get_text_embedding_batch(TEXTS)
     assert caught.value.indices[0] in (2, 3)
     nodes = VectorStoreIndex.from_documents([Document(text="one")], embed_model=embed).as_retriever().retrieve("one")
+    rerank = Qwen3Rerank(engine=remote_reranker(server))
+    with server.fault("nan"), pytest.raises(NonFiniteResponseError, match="probe texts of the first use"):
+        rerank.postprocess_nodes(nodes, query_str="one")
+    rerank.postprocess_nodes(nodes, query_str="one")
     with server.fault("nan"), pytest.raises(NonFiniteResponseError, match=nodes[0].node_id):
-        Qwen3Rerank(engine=remote_reranker(server)).postprocess_nodes(nodes, query_str="one")
+        rerank.postprocess_nodes(nodes, query_str="two")
 
 
 @pytest.mark.filterwarnings("ignore:1 of")

@@ -1,12 +1,11 @@
 """The embedding engine for model servers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import SecretStr
 
 from qwen3_inference.engines import Progress, Vectors
@@ -15,12 +14,14 @@ from qwen3_inference.lengths import END_LENGTH, Overlong, find_overlong
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
 from qwen3_inference.local.modules import EMBEDDING
 from qwen3_inference.prompts import check_instruction
-from qwen3_inference.remote.answers import in_order, read_rows, unit_vectors
+from qwen3_inference.remote.advice import advice
+from qwen3_inference.remote.answers import unit_vectors
 from qwen3_inference.remote.background import BACKGROUND
-from qwen3_inference.remote.embedding_dialects import EMBEDDING_DIALECTS, EmbeddingRequest
+from qwen3_inference.remote.embedding_dialects import EMBEDDING_DIALECTS
 from qwen3_inference.remote.embedding_inputs import Inputs, document_inputs, query_inputs
 from qwen3_inference.remote.engine import RemoteEngine, as_secret
 from qwen3_inference.remote.first_use import FirstUse, find_out, vector_fingerprint
+from qwen3_inference.remote.raw import RawVectors, VectorAsking
 from qwen3_inference.remote.transport import Endpoint
 
 SENDS = ("auto", "text", "tokens")
@@ -75,13 +76,13 @@ send='auto', api_key=SecretStr('**********'), max_length=8192, timeout=60.0)
         settings = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         if dialect not in EMBEDDING_DIALECTS:
             raise ValueError(f"dialect={dialect!r} must be one of {', '.join(map(repr, EMBEDDING_DIALECTS))}")
-        self._dialect = EMBEDDING_DIALECTS[dialect]
+        self.dialect = EMBEDDING_DIALECTS[dialect]
         if send not in SENDS:
             raise ValueError(f"send={send!r} must be one of {', '.join(map(repr, SENDS))}")
-        if send == "tokens" and not self._dialect.takes_tokens:
+        if send == "tokens" and not self.dialect.takes_tokens:
             raise ValueError(f"send='tokens' is not possible: servers of dialect={dialect!r} take texts alone")
         endpoint = Endpoint(
-            base_url, model, api_key, self._dialect.concurrency if concurrency is None else concurrency, timeout
+            base_url, model, api_key, self.dialect.concurrency if concurrency is None else concurrency, timeout
         )
         super().__init__(
             endpoint,
@@ -90,10 +91,12 @@ send='auto', api_key=SecretStr('**********'), max_length=8192, timeout=60.0)
             tokenizer=tokenizer,
             needed_for="send='tokens'" if send == "tokens" else None,
             max_length=max_length,
-            batch_size=self._dialect.batch_size if batch_size is None else batch_size,
-            server_splits=self._dialect.writes_prompt,
+            batch_size=self.dialect.batch_size if batch_size is None else batch_size,
+            server_splits=self.dialect.writes_prompt,
         )
-        self._send = send if self._dialect.takes_tokens else "text"
+        self.send = send if self.dialect.takes_tokens else "text"
+        self._advice = advice("embed", settings)
+        self._asking = VectorAsking(self._post, self.dialect, endpoint.model)
         self._found: FirstUse | None = None
 
     @property
@@ -180,7 +183,7 @@ send='auto', api_key=SecretStr('**********'), max_length=8192, timeout=60.0)
         check_instruction(instruction)
         found, description = await self._first_use(), await self._description()
         prepare = partial(query_inputs, queries, instruction, description, self._max_length)
-        inputs = await asyncio.to_thread(prepare, found.as_tokens, self._dialect.writes_prompt)
+        inputs = await asyncio.to_thread(prepare, found.as_tokens, self.dialect.writes_prompt)
         return await self._embed(inputs, dimensions, progress)
 
     async def _documents(
@@ -188,7 +191,7 @@ send='auto', api_key=SecretStr('**********'), max_length=8192, timeout=60.0)
     ) -> Vectors:
         found, description = await self._first_use(), await self._description()
         prepare = partial(document_inputs, documents, prompt, description, self._max_length)
-        inputs = await asyncio.to_thread(prepare, found.as_tokens, self._dialect.writes_prompt)
+        inputs = await asyncio.to_thread(prepare, found.as_tokens, self.dialect.writes_prompt)
         return await self._embed(inputs, dimensions, progress)
 
     async def _embed(self, inputs: Inputs, dimensions: int | None, progress: Progress | None) -> Vectors:
@@ -197,7 +200,14 @@ send='auto', api_key=SecretStr('**********'), max_length=8192, timeout=60.0)
         length = dimensions or (description and description.truncate_dim) or found.width
 
         async def ask(batch: list[Any]) -> Sequence[Any]:
-            return list(await self._ask(batch, inputs.role, inputs.instruction, found.as_base64, found.width))
+            answer = await self._asking(
+                batch,
+                role=inputs.role,
+                instruction=inputs.instruction,
+                as_base64=found.as_base64,
+                width=found.width,
+            )
+            return list(answer.rows)
 
         rows = await self._run_distinct(inputs.texts, len, ask, inputs.role, progress)
         if not rows:
@@ -208,29 +218,30 @@ send='auto', api_key=SecretStr('**********'), max_length=8192, timeout=60.0)
             self._name_server(error)
             raise
 
-    async def _ask(
-        self, texts: Sequence[Any], role: str, instruction: str | None, as_base64: bool, width: int | None
-    ) -> npt.NDArray[np.float64]:
-        """The rows of one request, as the server gives them."""
-        inputs = [list(text) if isinstance(text, tuple) else text for text in texts]
-        request = EmbeddingRequest(self.model_name, inputs, role, instruction, as_base64)
+    def first_use(self) -> FirstUse:
+        """What the first requests found out, which are sent now where nothing was asked yet.
 
-        def read(answer: Any) -> npt.NDArray[np.float64]:
-            return read_rows(in_order(self._dialect.read(answer), len(inputs)), width)
+        Raises:
+            EngineResponseError: the server is clearly wrong; the message says in what and how to look closer.
+        """
+        return BACKGROUND.run(self._first_use)
 
-        rows: npt.NDArray[np.float64] = await self._post(self._dialect.route, self._dialect.body(request), read)
-        return rows
+    def ask_raw(
+        self,
+        texts: Sequence[str] | Sequence[list[int]],
+        *,
+        as_base64: bool = False,
+        more: Mapping[str, Any] | None = None,
+    ) -> RawVectors:
+        """The server's own answer to one request, nothing checked, cut or normalised; `more` goes into the body."""
+        return BACKGROUND.run(partial(self._asking, texts, as_base64=as_base64, more=more))
 
     async def _first_use(self) -> FirstUse:
         description = await self._description()
         async with self._transport.session.first_use:
             if self._found is None:
-
-                async def ask(inputs: Sequence[Any], as_base64: bool) -> npt.NDArray[np.float64]:
-                    return await self._ask(inputs, "document", None, as_base64, None)
-
                 try:
-                    self._found = await find_out(ask, self._send, self._dialect.takes_base64, description)
+                    self._found = await find_out(self._asking, self.send, description, self._advice)
                 except EngineResponseError as error:
                     if not str(error).startswith(self._endpoint.base_url):
                         self._name_server(error)

@@ -67,6 +67,15 @@ class RemoteEngine:
     def model_name(self) -> str:
         return self._endpoint.model
 
+    def describe(self) -> Description | None:
+        """The model's tokenizer and prompts, where they are at hand."""
+        return BACKGROUND.run(self._description)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text; fewer than the setting where the model has fewer positions, once it was described."""
+        return self._max_length
+
     async def _description(self) -> Description | None:
         """Read once, by one call at a time."""
         async with self._transport.session.describing:

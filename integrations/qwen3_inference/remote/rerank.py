@@ -13,25 +13,19 @@ from qwen3_inference.errors import EngineResponseError
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH
 from qwen3_inference.local.modules import RERANKER
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION, check_instruction
-from qwen3_inference.remote.answers import in_order, probabilities
+from qwen3_inference.remote.advice import advice
+from qwen3_inference.remote.answers import probabilities
 from qwen3_inference.remote.background import BACKGROUND
 from qwen3_inference.remote.description import Description
 from qwen3_inference.remote.engine import RemoteEngine, as_secret
 from qwen3_inference.remote.first_use import order_fingerprint
-from qwen3_inference.remote.rerank_dialects import RERANK_DIALECTS, RerankDialect, RerankRequest
-from qwen3_inference.remote.rerank_inputs import PairInputs, client_inputs, plain_inputs, token_inputs
+from qwen3_inference.remote.raw import RawScores, ScoreAsking
+from qwen3_inference.remote.rerank_dialects import RERANK_DIALECTS
+from qwen3_inference.remote.rerank_first_use import DOCUMENTS, QUERY, WrittenPrompts, scores_of_first_use
+from qwen3_inference.remote.rerank_inputs import PairInputs, pair_inputs
 from qwen3_inference.remote.transport import Endpoint
 
 SCORES = ("probability", "logit")
-_QUERY = "How is bread baked?"
-_DOCUMENTS = (
-    "Knead flour, water, yeast and salt, let the dough rise and bake it in a hot oven.",
-    "Bread has been eaten for thousands of years.",
-    "A baker's shop opens early in the morning.",
-    "Tyres are filled with air to a pressure of two bar.",
-    "Cake is baked from butter, sugar, eggs and flour.",
-    "The oven of the ceramics studio reaches 1200 degrees.",
-)
 
 
 class RemoteRerankEngine(RemoteEngine):
@@ -89,14 +83,17 @@ class RemoteRerankEngine(RemoteEngine):
                 f"dialect={dialect!r} must be one of {', '.join(map(repr, RERANK_DIALECTS))} (Ollama and LM Studio "
                 "have no route for reranking)"
             )
-        self._dialect = RERANK_DIALECTS[dialect]
-        self.prompt = _checked_prompt(prompt, self._dialect)
-        self._way = self._dialect.ways[self.prompt]
+        self.dialect = RERANK_DIALECTS[dialect]
+        self.prompt = self.dialect.checked_prompt(prompt)
+        self.way = self.dialect.ways[self.prompt]
         if scores not in SCORES:
             raise ValueError(f"scores={scores!r} must be one of {', '.join(map(repr, SCORES))}")
-        self._scores = scores
+        self.scores = scores
+        self._asking = ScoreAsking(self._post, self.way, model)
+        whole = self.dialect.whole_ids
+        self._by_ids = ScoreAsking(self._post, self.dialect.ways[whole], model) if whole else None
         endpoint = Endpoint(
-            base_url, model, api_key, self._dialect.concurrency if concurrency is None else concurrency, timeout
+            base_url, model, api_key, self.dialect.concurrency if concurrency is None else concurrency, timeout
         )
         super().__init__(
             endpoint,
@@ -105,18 +102,38 @@ class RemoteRerankEngine(RemoteEngine):
             tokenizer=tokenizer,
             needed_for="prompt='tokens'" if self.prompt == "tokens" else None,
             max_length=max_length,
-            batch_size=self._dialect.batch_size if batch_size is None else batch_size,
-            server_splits=self._dialect.splits_control_tokens,
+            batch_size=self.dialect.batch_size if batch_size is None else batch_size,
+            server_splits=self.dialect.splits_control_tokens,
         )
+        self._advice = advice("rerank", settings)
         self._reads_instructions = self.prompt != "server"
-        self._fingerprint: str | None = None
+        self._first_scores: Scores | None = None
 
     @property
     def identity(self) -> str:
         """The model's name and a hash of its order of fixed documents, the same at every address; asks once."""
-        if self._fingerprint is None:
-            self._fingerprint = order_fingerprint(self.score(_QUERY, _DOCUMENTS))
-        return f"{self.model_name}@probe:{self._fingerprint}"
+        return f"{self.model_name}@probe:{order_fingerprint(self.first_use())}"
+
+    def first_use(self) -> Scores:
+        """The probabilities of a few fixed documents, asked for now where nothing was asked yet.
+
+        Raises:
+            EngineResponseError: the server is clearly wrong; the message says in what and how to look closer.
+        """
+        return BACKGROUND.run(self._first_use)
+
+    def inputs(self, query: str, documents: Sequence[str], *, instruction: str | None = None) -> PairInputs:
+        """What goes to the server for these."""
+        description = self.describe()
+        return self._inputs(query, documents, self._task(instruction, description), description)
+
+    def ask_raw(self, inputs: PairInputs, *, instruction: str | None = None, whole_ids: bool = False) -> RawScores:
+        """The server's own answer to one request. `whole_ids`: by the route of the dialect that takes whole prompts."""
+        asking = self._by_ids if whole_ids and self._by_ids is not None else self._asking
+        task = self._task_for_server(instruction, self._task(instruction, self.describe()))
+        return BACKGROUND.run(
+            partial(asking, inputs.query, inputs.documents, instruction=task, answer_ids=inputs.answer_ids)
+        )
 
     def score(
         self,
@@ -150,70 +167,74 @@ class RemoteRerankEngine(RemoteEngine):
     ) -> Scores:
         check_instruction(instruction)
         description = await self._description()
-        await self._check_instruction_is_read(instruction, description)
-        task = _first(instruction, description.instruction if description else None, DEFAULT_INSTRUCTION)
+        if documents:
+            await self._first_use()
+        await self._check_instruction_is_read(instruction)
+        task = self._task(instruction, description)
         inputs = await asyncio.to_thread(self._inputs, query, documents, task, description)
         return await self._ask_all(inputs, self._task_for_server(instruction, task), progress)
 
     def _inputs(self, query: str, documents: Sequence[str], task: str, description: Description | None) -> PairInputs:
-        if found := [words for words in self._dialect.placeholders if words in query]:
-            raise ValueError(
-                f"the query holds {found[0]!r}, which this server replaces in its template: another would be asked; "
-                "write it with a space in between"
-            )
-        if self.prompt == "tokens" and description:
-            return token_inputs(query, documents, task, description, self._max_length)
-        if self.prompt == "client":
-            return client_inputs(query, documents, task, description, self._max_length)
-        dialect = self._dialect
-        return plain_inputs(
-            query,
-            documents,
-            task,
-            description,
-            self._max_length,
-            document_tokens=dialect.document_tokens,
-            server_splits=dialect.splits_control_tokens,
-        )
+        return pair_inputs(query, documents, task, description, self._max_length, self.dialect, self.prompt)
 
     def _task_for_server(self, instruction: str | None, task: str) -> str | None:
         """What goes into the instruction's field; servers' own defaults differ from the authors' by words."""
-        if self.prompt != "server" or not self._way.carries_instruction:
+        if self.prompt != "server" or not self.way.carries_instruction:
             return None
-        return instruction if self._dialect.splits_control_tokens else task
+        return instruction if self.dialect.splits_control_tokens else task
 
     async def _ask_all(self, inputs: PairInputs, task: str | None, progress: Progress | None) -> Scores:
-        query = list(inputs.query) if isinstance(inputs.query, tuple) else inputs.query
+        query = inputs.query
 
         async def ask(batch: list[Any]) -> Sequence[Any]:
-            documents = [list(ids) if isinstance(ids, tuple) else ids for ids in batch]
-            request = RerankRequest(self.model_name, query, documents, task, inputs.answer_ids)
-
-            def read(answer: Any) -> list[Any]:
-                return in_order(self._way.read(answer), len(batch))
-
-            values: list[Any] = await self._post(self._way.route, self._way.body(request), read)
-            return values
+            answer = await self._asking(query, batch, instruction=task, answer_ids=inputs.answer_ids)
+            return answer.values
 
         values = await self._run_distinct(
             inputs.documents, lambda document: len(query) + len(document), ask, "document", progress
         )
         try:
-            return probabilities(values, self._scores)
+            return probabilities(values, self.scores)
         except EngineResponseError as error:
             self._name_server(error)
             raise
 
-    async def _check_instruction_is_read(self, instruction: str | None, description: Description | None) -> None:
+    async def _first_use(self) -> Scores:
+        description = await self._description()
+        async with self._transport.session.first_use:
+            if self._first_scores is None:
+                task, prompts = self._task(None, description), None
+                if description and self.prompt != "tokens":
+                    by_ids, counts = self._by_ids, self.dialect.counts_prompts
+                    prompts = WrittenPrompts(description, task, by_ids, counts)
+                inputs = await asyncio.to_thread(self._inputs, QUERY, DOCUMENTS, task, description)
+                answer = await self._asking(
+                    inputs.query,
+                    inputs.documents,
+                    instruction=self._task_for_server(None, task),
+                    answer_ids=inputs.answer_ids,
+                )
+                try:
+                    self._first_scores = await scores_of_first_use(answer, self.scores, prompts, self._advice)
+                except EngineResponseError as error:
+                    self._name_server(error)
+                    raise
+        return self._first_scores
+
+    def _task(self, instruction: str | None, description: Description | None) -> str:
+        own = description.instruction if description else None
+        return next(task for task in (instruction, own, DEFAULT_INSTRUCTION) if task is not None)
+
+    async def _check_instruction_is_read(self, instruction: str | None) -> None:
         """Refuse an instruction that the server has no field for, or that changes no score of its answers."""
         if instruction in (None, DEFAULT_INSTRUCTION) or (self._reads_instructions and instruction):
             return
         if self.prompt != "server":
             return
         here = f"instruction={instruction!r:.80} would not reach the model: "
-        if not self._way.carries_instruction:
+        if not self.way.carries_instruction:
             raise ValueError(
-                f"{here}dialect={self._dialect.name!r} has no field for it; leave it out, or serve the model where the "
+                f"{here}dialect={self.dialect.name!r} has no field for it; leave it out, or serve the model where the "
                 "client writes the prompt (vLLM with prompt='tokens')"
             )
         if not instruction:
@@ -221,7 +242,7 @@ class RemoteRerankEngine(RemoteEngine):
         async with self._transport.session.first_use:
             if self._reads_instructions:
                 return
-            inputs = PairInputs(_QUERY, _DOCUMENTS)
+            inputs = PairInputs(QUERY, DOCUMENTS)
             usual = await self._ask_all(inputs, DEFAULT_INSTRUCTION, None)
             asked = await self._ask_all(inputs, instruction, None)
             self._reads_instructions = bool(np.abs(usual - asked).max() > 1e-6)
@@ -230,21 +251,3 @@ class RemoteRerankEngine(RemoteEngine):
                 f"{here}the server at {self._endpoint.base_url} gives the same scores with it and without; its "
                 "version or its template ignores the field. Leave it out, or use prompt='tokens' where possible"
             )
-
-
-def _checked_prompt(prompt: str | None, dialect: RerankDialect) -> str:
-    allowed = " or ".join(f"prompt={name!r}" for name in dialect.ways)
-    if prompt is None and len(dialect.ways) == 1:
-        return next(iter(dialect.ways))
-    if prompt is None:
-        raise ValueError(
-            f"dialect={dialect.name!r} needs {allowed}: a prompt written twice or never gives wrong scores in silence. "
-            "'tokens' is exact whatever template the server has"
-        )
-    if prompt not in dialect.ways:
-        raise ValueError(f"prompt={prompt!r} is not possible with dialect={dialect.name!r}; it takes {allowed}")
-    return prompt
-
-
-def _first(*tasks: str | None) -> str:
-    return next(task for task in tasks if task is not None)

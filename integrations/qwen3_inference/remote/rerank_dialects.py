@@ -48,6 +48,28 @@ class RerankDialect:
     placeholders: tuple[str, ...] = field(default=())
     """What the server replaces where a query has it."""
     splits_control_tokens: bool = False
+    whole_ids: str | None = None
+    """The `prompt` whose route takes whole prompts as ids, with nothing as the query."""
+    counts_prompts: bool = False
+    """The tokens that the server says it has read are those of the whole prompts."""
+
+    def checked_prompt(self, prompt: str | None) -> str:
+        """`prompt`, or the only one that there is.
+
+        Raises:
+            ValueError: the dialect has no such one, or several and none was named.
+        """
+        allowed = " or ".join(f"prompt={name!r}" for name in self.ways)
+        if prompt is None and len(self.ways) == 1:
+            return next(iter(self.ways))
+        if prompt is None:
+            raise ValueError(
+                f"dialect={self.name!r} needs {allowed}: a prompt written twice or never gives wrong scores in "
+                "silence. 'tokens' is exact whatever template the server has"
+            )
+        if prompt not in self.ways:
+            raise ValueError(f"prompt={prompt!r} is not possible with dialect={self.name!r}; it takes {allowed}")
+        return prompt
 
 
 def _cohere(
@@ -98,6 +120,8 @@ RERANK_DIALECTS = {
                 "client": Way(Route("/rerank"), _cohere(), _RESULTS),
                 "server": Way(Route("/rerank"), _cohere(instruction="instruction"), _RESULTS),
             },
+            whole_ids="tokens",
+            counts_prompts=True,
         ),
         RerankDialect(
             "sglang",
@@ -118,6 +142,7 @@ RERANK_DIALECTS = {
             "llama.cpp",
             {"server": Way(Route("/rerank", root="/v1"), _cohere(), _RESULTS, carries_instruction=False)},
             placeholders=("{document}",),
+            counts_prompts=True,
         ),
         RerankDialect(
             "infinity",

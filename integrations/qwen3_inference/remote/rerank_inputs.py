@@ -3,15 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qwen3_inference.prompts import (
-    DEFAULT_INSTRUCTION,
-    RERANK_PREFIX,
-    RERANK_SUFFIX,
-    rerank_document_text,
-    rerank_instruction_text,
-    rerank_query_text,
-)
+from qwen3_inference.prompts import DEFAULT_INSTRUCTION, rerank_document_text, rerank_in_two_texts
 from qwen3_inference.remote.description import Description, normalized, warn_of_control_tokens
+from qwen3_inference.remote.rerank_dialects import RerankDialect
 from qwen3_inference.sequences import PairIds, cut_documents, encode_pairs
 from qwen3_inference.tokenization import check_texts
 
@@ -21,6 +15,40 @@ class PairInputs:
     query: str | tuple[int, ...]
     documents: Sequence[str | tuple[int, ...]]
     answer_ids: tuple[int, int] | None = None
+
+
+def pair_inputs(
+    query: str,
+    documents: Sequence[str],
+    task: str,
+    description: Description | None,
+    max_length: int,
+    dialect: RerankDialect,
+    prompt: str,
+) -> PairInputs:
+    """By whoever writes the prompt.
+
+    Raises:
+        ValueError: the query leaves no room for a document, or holds what the server replaces in its template.
+    """
+    if found := [words for words in dialect.placeholders if words in query]:
+        raise ValueError(
+            f"the query holds {found[0]!r}, which this server replaces in its template: another would be asked; "
+            "write it with a space in between"
+        )
+    if prompt == "tokens" and description:
+        return token_inputs(query, documents, task, description, max_length)
+    if prompt == "client":
+        return client_inputs(query, documents, task, description, max_length)
+    return plain_inputs(
+        query,
+        documents,
+        task,
+        description,
+        max_length,
+        document_tokens=dialect.document_tokens,
+        server_splits=dialect.splits_control_tokens,
+    )
 
 
 def token_inputs(
@@ -39,10 +67,8 @@ def client_inputs(
 ) -> PairInputs:
     """The prompt as text in two parts, for servers that put query and document one after the other."""
     given = plain_inputs(query, documents, task, description, max_length)
-    # They are split before "<Document>:", behind a line end, where tokenizers always split.
-    asked, between, label = rerank_query_text(str(given.query)).rpartition("\n")
-    before = RERANK_PREFIX + rerank_instruction_text(task) + asked + between
-    return PairInputs(before, [label + rerank_document_text(str(text)) + RERANK_SUFFIX for text in given.documents])
+    before, behind = rerank_in_two_texts(str(given.query), task)
+    return PairInputs(before, [behind(str(text)) for text in given.documents])
 
 
 def plain_inputs(

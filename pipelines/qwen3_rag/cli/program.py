@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from qwen3_rag.cli import collection, demo, evaluation, ingestion, questions, serving, tuning
+from qwen3_rag.cli import collection, demo, evaluation, ingestion, questions, serving, tuning, verification
 
 app = typer.Typer(
     name="qwen3-rag",
@@ -20,5 +20,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # their frames would print local variables, secrets among them
 )
 
-for _commands in (ingestion, questions, evaluation, tuning, collection, demo, serving):
+for _commands in (ingestion, questions, evaluation, tuning, collection, demo, serving, verification):
     _commands.register(app)

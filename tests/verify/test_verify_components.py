@@ -1,0 +1,117 @@
+"""Any class with LlamaIndex's methods can be verified, and what its client does to texts is seen."""
+
+import pytest
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.embeddings.qwen3 import Qwen3Embedding
+from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
+from qwen3_inference.prompts import DEFAULT_INSTRUCTION, query_text
+from qwen3_inference.remote import RemoteEmbeddingEngine
+from qwen3_inference.verify import Report, verify_embedding, verify_rerank
+from support import wrong_answers
+from support.engines import embedder, reranker
+from support.fault_server import FaultServer
+
+from .conftest import wrong_checks
+
+QUERIES = {
+    "prompt never": lambda query: query,
+    "prompt twice": lambda query: query_text(query_text(query, DEFAULT_INSTRUCTION), DEFAULT_INSTRUCTION),
+    "prompt with a space": lambda query: query_text(f" {query}", DEFAULT_INSTRUCTION),
+    "newline of the prompt": lambda query: query_text(query, DEFAULT_INSTRUCTION).replace("\n", " "),
+    "": lambda query: query_text(query, DEFAULT_INSTRUCTION),
+}
+
+
+class Client(BaseEmbedding):
+    """Texts as they are to a right server, queries by `written`."""
+
+    written: str = ""
+    rewrites: str = ""
+    _folder: object = PrivateAttr()
+
+    def __init__(self, folder, **fields) -> None:
+        super().__init__(**fields)
+        self._folder = folder
+
+    def _get_text_embedding(self, text):
+        ids = wrong_answers.embedded_ids(self._folder, text, self.rewrites)
+        return wrong_answers.pooled(self._folder, ids, "").tolist()
+
+    def _get_query_embedding(self, query):
+        return self._get_text_embedding(QUERIES[self.written](query))
+
+    async def _aget_query_embedding(self, query):
+        return self._get_query_embedding(query)
+
+
+class Judge(BaseNodePostprocessor):
+    """A prompt as it is written by `wrong`, and the best nodes alone."""
+
+    wrong: str = ""
+    top_n: int = 2
+    _folder: object = PrivateAttr()
+
+    def __init__(self, folder, **fields) -> None:
+        super().__init__(**fields)
+        self._folder = folder
+
+    def _postprocess_nodes(self, nodes, query_bundle=None):
+        for one in nodes:
+            ids = wrong_answers.prompt_ids(
+                self._folder, query_bundle.query_str, one.node.get_content(), DEFAULT_INSTRUCTION, self.wrong
+            )
+            one.score = wrong_answers.by_ids(self._folder, ids, self.wrong)
+        return sorted(nodes, key=lambda one: -one.score)[: self.top_n]
+
+
+def by_name(checks):
+    return {one.check: one for one in checks}
+
+
+@pytest.mark.parametrize("written", QUERIES)
+def test_the_prompt_of_a_client(written, embedding_folder, expected_vectors):
+    client = Client(embedding_folder, written=written)
+    found = wrong_checks(
+        by_name(verify_embedding(client, expected=expected_vectors(embedding_folder), long_tokens=100))
+    )
+    if written:
+        assert written in found.pop("prompt")
+    assert found == {}
+
+
+def test_a_client_that_rewrites_newlines_is_seen_without_weights(embedding_folder):
+    client = Client(embedding_folder, rewrites="newline to blank")
+    assert set(wrong_checks(by_name(verify_embedding(client, long_tokens=100)))) == {"newlines"}
+
+
+@pytest.mark.parametrize("wrong", ["", "twice", "missing", "one newline", "swapped"])
+def test_a_postprocessor_that_keeps_few_nodes(wrong, reranker_folder, expected_scores):
+    found = by_name(
+        verify_rerank(Judge(reranker_folder, wrong=wrong), expected=expected_scores(reranker_folder), long_tokens=400)
+    )
+    expected = {"": set(), "swapped": {"labels"}}
+    assert set(wrong_checks(found)) == expected.get(wrong, {"template"})
+
+
+def test_our_own_classes_and_engines_are_right(embedding_folder, reranker_folder, expected_vectors, expected_scores):
+    with FaultServer(embedder=embedding_folder) as server:
+        engine = RemoteEmbeddingEngine(server.url, "model", tokenizer=str(embedding_folder))
+        for model in (
+            embedder(embedding_folder),
+            Qwen3Embedding(engine=embedder(embedding_folder)),
+            Qwen3Embedding(engine=engine),
+        ):
+            found = verify_embedding(model, expected=expected_vectors(embedding_folder), long_tokens=300)
+            assert Report(embedding=found).verdict == "right", found
+    for model in (reranker(reranker_folder), Qwen3Rerank(engine=reranker(reranker_folder), top_n=2)):
+        found = verify_rerank(model, expected=expected_scores(reranker_folder), long_tokens=400)
+        assert Report(rerank=found).verdict == "right", found
+
+
+def test_what_cannot_be_verified():
+    with pytest.raises(TypeError, match="cannot be verified as an embedder"):
+        verify_embedding("model")
+    with pytest.raises(TypeError, match="cannot be verified as a reranker"):
+        verify_rerank(object())

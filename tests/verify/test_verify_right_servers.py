@@ -1,0 +1,58 @@
+"""A right server is never called wrong, whatever its weights, its number format and its batches."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from qwen3_inference.hub import tiny_folder
+from qwen3_inference.remote import RemoteEmbeddingEngine, RemoteRerankEngine
+from qwen3_inference.verify import Report, scores_of, vectors_of, verify_embedding, verify_rerank
+from support.checkpoints import SHAPES, make_checkpoint
+from support.fault_server import FaultServer
+
+DTYPES = [torch.float32, torch.bfloat16]
+CHECKPOINTS = {
+    **{shape.name: {"shape": shape, "seed": place + 1} for place, shape in enumerate(SHAPES)},
+    "small numbers": {"initializer_range": 0.02, "hidden_size": 256, "num_hidden_layers": 4},
+}
+
+
+@pytest.fixture(scope="module", params=[*CHECKPOINTS, "tiny"])
+def pair(request, tmp_path_factory) -> tuple[Path, Path]:
+    if request.param == "tiny":
+        return tiny_folder("embedding"), tiny_folder("reranker")
+    home = tmp_path_factory.mktemp("pair")
+    kinds = ("embedding", "reranker")
+    first, second = (make_checkpoint(home / kind, kind, **CHECKPOINTS[request.param]) for kind in kinds)
+    return first, second
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_right_pair_of_servers(pair, dtype):
+    embedder, reranker = pair
+    with FaultServer(embedder=embedder, reranker=reranker, dtype=dtype, template=True) as server:
+        for tokenizers in ((None, None), tuple(map(str, pair))):
+            embedding = RemoteEmbeddingEngine(server.url, "model", send="text", tokenizer=tokenizers[0])
+            rerank = RemoteRerankEngine(server.url, "model", dialect="vllm", prompt="server", tokenizer=tokenizers[1])
+            found = Report(verify_embedding(embedding, long_tokens=300), verify_rerank(rerank, long_tokens=600))
+            assert found.verdict != "wrong", found
+        found = Report(
+            verify_embedding(embedding, expected=vectors_of(str(embedder)), long_tokens=300),
+            verify_rerank(rerank, expected=scores_of(str(reranker)), long_tokens=600),
+        )
+        assert found.verdict != "wrong", found
+        if dtype is torch.float32:
+            assert found.verdict == "right", found
+
+
+def test_both_endpoints_take_less_than_thirty_requests(embedding_folder, reranker_folder):
+    with FaultServer(embedder=embedding_folder, reranker=reranker_folder, template=True) as server:
+        for send in ("auto", "text"):
+            embedding = RemoteEmbeddingEngine(server.url, "model", send=send, tokenizer=str(embedding_folder))
+            rerank = RemoteRerankEngine(
+                server.url, "model", dialect="vllm", prompt="server", tokenizer=str(reranker_folder)
+            )
+            server.seen.clear()
+            verify_embedding(embedding, expected=vectors_of(str(embedding_folder)), long_tokens=300)
+            verify_rerank(rerank, expected=scores_of(str(reranker_folder)), long_tokens=600)
+            assert len(server.seen) < 30
