@@ -167,9 +167,9 @@ class RemoteRerankEngine(RemoteEngine):
     ) -> Scores:
         check_instruction(instruction)
         description = await self._description()
+        await self._check_instruction_is_read(instruction)
         if documents:
             await self._first_use()
-        await self._check_instruction_is_read(instruction)
         task = self._task(instruction, description)
         inputs = await asyncio.to_thread(self._inputs, query, documents, task, description)
         return await self._ask_all(inputs, self._task_for_server(instruction, task), progress)
