@@ -48,7 +48,8 @@ def local_ray(cpus: int = 2) -> Iterator[Any]:
     """Ray in this machine, until the end of the block."""
     import ray
 
-    ray.init(num_cpus=cpus, object_store_memory=STORE, include_dashboard=False, logging_level=50, log_to_driver=False)
+    options = {"object_store_memory": STORE, "include_dashboard": False, "logging_level": 50, "log_to_driver": False}
+    ray.init(address="local", num_cpus=cpus, **options)
     try:
         yield ray
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -35,7 +36,7 @@ class Cut:
 
     shards: list[Manifest] = field(default_factory=list)
     report: IngestReport = field(default_factory=IngestReport)
-    marks: list[int] = field(default_factory=list)
+    marks: array[int] = field(default_factory=lambda: array("Q"))
     size: int = 0
     """Bytes of the files, for the progress."""
 

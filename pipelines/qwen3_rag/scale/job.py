@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -93,21 +94,22 @@ class Job:
         Raises:
             ConfigError: two documents have one name. Nothing has been embedded or written then.
         """
-        marks: list[int] = []
-        done = 0
+        marks = array("Q")
+        done = passages = 0
         for one in cuts:
             self._shards += one.shards
+            passages += sum(shard.passages for shard in one.shards)
             self.report.skipped += one.report.skipped
             self.report.cleaned += one.report.cleaned
             self.report.cut += one.report.cut
             marks += one.marks
             done += one.size
-            self._tell(Progress(done, max(size, done), sum(shard.passages for shard in self._shards), "cutting"))
-        self._marks, count = np.unique(np.asarray(marks, np.uint64), return_counts=True)
+            self._tell(Progress(done, max(size, done), passages, "cutting"))
+        self._marks, count = np.unique(np.frombuffer(marks, np.uint64), return_counts=True)
         if (count > 1).any():
-            name = self._name_of({int(mark) for mark in self._marks[count > 1]})
+            example = self._name_of({int(mark) for mark in self._marks[count > 1]})
             raise ConfigError(
-                f"{int((count > 1).sum()):,} names stand for several documents, {name!r} for one; nothing was written; "
+                f"{int((count > 1).sum()):,} names stand for several documents{example}; nothing was written; "
                 "a document's name is made from its id: make the ids unique"
             )
 
@@ -165,13 +167,13 @@ class Job:
             setattr(self.report, name, getattr(self.report, name) + int(value))
 
     def _name_of(self, marks: set[int]) -> str:
-        """The name of a document with one of the marks."""
+        """An example of a name with one of the marks, where its shard is there."""
         for shard in self._shards:
             file = f"shards/{shard.shard}.parquet"
             for document in documents_of(self._work.read_table(file)) if self._work.has(file) else ():
                 if mark_of(document.source) in marks:
-                    return document.source
-        return "of a document"
+                    return f", {document.source!r} for one"
+        return ""
 
 
 def in_groups(sizes: Sequence[int], limit: int) -> list[range]:

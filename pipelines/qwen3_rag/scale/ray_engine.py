@@ -7,6 +7,7 @@ by Ray, and its shard done again.
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ class RayEngine:
     """An `Engine` on Ray.
 
     Args:
-        address: of a cluster: "auto", `host:port`; None: the one this process has joined, else one on this machine.
+        address: of a cluster: "auto", `host:port`; None: the one this process has joined, else that of `RAY_ADDRESS`,
+            else one is started on this machine.
         workers: actors that embed; None: a GPU each, else one a machine, or eight where a server embeds.
         writers: actors that write to Milvus. `milvus-lite server` takes one.
         served: the embedding model is behind a server, and actors need no cores.
@@ -80,12 +82,13 @@ class RayEngine:
         import ray.data
 
         if not ray.is_initialized():
-            local = {} if self.address else {"include_dashboard": False}
+            address = self.address or os.environ.get("RAY_ADDRESS") or "local"
+            local = {"include_dashboard": False} if address == "local" else {}
             try:
-                ray.init(address=self.address, logging_level=logging.ERROR, log_to_driver=False, **local)
+                ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise UnavailableError(
-                    f"no Ray cluster at {self.address or 'this machine'}: {error}; check --ray-address, or leave it out"
+                    f"no Ray cluster at {address}: {error}; check --ray-address, or leave it out"
                 ) from error
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -96,19 +99,17 @@ class RayEngine:
     def _resources(self, kind: str, anywhere: bool = False) -> dict[str, Any]:
         """What a step's actors are and need, as arguments of `map_batches`."""
         import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         cpus = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         if kind == "load":
             return {"compute": _pool(self.writers), "num_cpus": 0}
         if kind == "cut":
-            here = ray.get_runtime_context().get_node_id()
             found: dict[str, Any] = {"compute": _pool(max(1, min(_CUTTERS, sum(cpus) // 2))), "num_cpus": 1}
             if not anywhere:  # files are read where they were found
-                found["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
+                found["label_selector"] = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
             return found
         if self.served:
-            return {"compute": _pool(self.workers or _SERVED), "num_cpus": 0, "scheduling_strategy": "SPREAD"}
+            return {"compute": _pool(self.workers or _SERVED), "num_cpus": 0}
         gpus = int(ray.cluster_resources().get("GPU", 0))
         if gpus:
             return {"compute": _pool(self.workers or gpus), "num_gpus": 1}
