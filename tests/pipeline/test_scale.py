@@ -280,6 +280,15 @@ def test_two_rows_with_one_id_are_refused_before_anything_is_written(config: Rag
         with pytest.raises(ConfigError, match="1 names stand for several documents, 'c#2' for one"):
             job.cut([one, two])
     assert contents(config)[0] == []
+    with Job(config, in_process, settings) as job:
+        job.cut([step([{"key": n, "body": f"text {n}", "year": 2000 + n} for n in range(3)])])
+        job.load()
+        job.end()
+    with Job(config, in_process, settings) as job:
+        done = step([{"key": n, "body": f"text {n}", "year": 2000 + n} for n in range(3)])
+        assert {shard.state for shard in done.shards} == {"done"}
+        with pytest.raises(ConfigError, match="1 names stand for several documents, 'c#2' for one"):
+            job.cut([done, two])
 
 
 def test_what_is_wrong_is_said_first(config: RagConfig, settings: Settings, tmp_path: Path) -> None:

@@ -297,7 +297,7 @@ def test_the_command(ray: Any, lite: RagConfig, docs: Path, tmp_path: Path) -> N
     done = CliRunner().invoke(app, [*base, url, "--name", "books"])
     assert (done.exit_code, json.loads(done.stdout)["written"]) == (0, 10)
     done = CliRunner().invoke(app, [*base, str(docs), "--ray-workers", "3"])
-    assert (done.exit_code, "3 workers need a core each" in done.stderr) == (0, False), "nothing is to be embedded"
+    assert (done.exit_code, "3 workers need a core each" in done.stderr) == (3, False), "nothing is to be embedded"
 
 
 def test_errors_of_actors_are_told_as_those_of_this_process(

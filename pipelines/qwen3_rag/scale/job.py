@@ -7,6 +7,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from types import TracebackType
 from typing import Any
 
@@ -167,13 +168,11 @@ class Job:
             setattr(self.report, name, getattr(self.report, name) + int(value))
 
     def _name_of(self, marks: set[int]) -> str:
-        """An example of a name with one of the marks, where its shard is there."""
-        for shard in self._shards:
-            file = f"shards/{shard.shard}.parquet"
-            for document in documents_of(self._work.read_table(file)) if self._work.has(file) else ():
-                if mark_of(document.source) in marks:
-                    return f", {document.source!r} for one"
-        return ""
+        """An example of a name with one of the marks: of a shard, or of the collection, if it has the shard already."""
+        files = (f"shards/{shard.shard}.parquet" for shard in self._shards)
+        tables = (self._work.read_table(file) for file in files if self._work.has(file))
+        names = chain((one.source for table in tables for one in documents_of(table)), dict(self.catalog.counts()))
+        return next((f", {name!r} for one" for name in names if mark_of(name) in marks), "")
 
 
 def in_groups(sizes: Sequence[int], limit: int) -> list[range]:
