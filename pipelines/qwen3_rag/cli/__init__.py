@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 from qwen3_rag.errors import MissingExtraError
 from qwen3_rag.extras import require
@@ -17,4 +19,12 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
     from qwen3_rag.cli.program import app
 
+    warnings.showwarning = _show
     app()
+
+
+def _show(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """A warning is a sentence for the user, without its place in the code."""
+    (file or sys.stderr).write(f"warning: {message}\n")
