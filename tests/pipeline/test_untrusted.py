@@ -71,6 +71,7 @@ PLAIN = {
     "batch_size": 8,
     "top_k": 20,
     "top_n": 5,
+    "rerank_context": "none",
     "mode": "hybrid",
     "llm": "qwen3:4b",
     "llm_timeout": 5.0,
@@ -151,7 +152,7 @@ def test_every_setting_is_decided_about() -> None:
         for name in risky
         if not option_of(RagConfig.model_fields[name]).trusted and not is_secret(RagConfig.model_fields[name])
     ] == []
-    assert set(PLAIN) | set(SERVED) | {name for name, _ in FORBIDDEN} | {"rerank_revision"} == set(
+    assert set(PLAIN) | set(SERVED) | {name for name, _ in FORBIDDEN} | {"rerank_revision", "collections"} == set(
         RagConfig.model_fields
     )
 
