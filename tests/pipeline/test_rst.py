@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qwen3_rag.documents.chunking import PassageParser
@@ -84,3 +87,25 @@ def test_sections_lose_no_line(lines: list[str]) -> None:
     text = "\n".join(lines)
     found = "".join("".join([s.heading, *(block.text for block in s.blocks)]) for s in rst_sections(text))
     assert found.split() == text.split()
+
+
+@pytest.mark.parametrize("indent", ["", "   "])
+@pytest.mark.parametrize("kind", ["grid", "simple"])
+def test_each_piece_of_a_long_table_is_under_its_header(kind: str, indent: str) -> None:
+    rows = [f"row {number}" for number in range(200)]
+    if kind == "grid":
+        rule = "+----------+--------------------+"
+        header = [rule, "| name     | words              |", rule.replace("-", "=")]
+        body = [line for row in rows for line in (f"| {row:8} | some words of it   |", rule)]
+    else:
+        rule = "==========  =================="
+        header, body = [rule, "name        words", rule], [*(f"{row:10}  some words of it" for row in rows), rule]
+    table = "".join(f"{indent}{line}\n" for line in [*header, *body])
+    text = f"Title\n=====\n\nBefore.\n\n{table}\nBehind.\n\nT\n=\n\nOne letter.\n"
+    found = PassageParser().get_nodes_from_documents([make_document(text, "a.rst", "rst")])
+    pieces = [node.get_content() for node in found if "row " in node.get_content()]
+    assert len(pieces) > 2
+    assert all(f"{indent}{header[1]}" in piece for piece in pieces)
+    assert [row for piece in pieces for row in re.findall(r"row \d+", piece)] == rows
+    assert found[-1].metadata["header_path"] == "T"
+    assert "Behind." in found[-2].get_content()

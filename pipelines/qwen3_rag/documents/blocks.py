@@ -82,12 +82,14 @@ class _Piece:
 
 
 def split_table(text: str, limit: int) -> Iterator[str]:
-    """A Markdown table whole, or its rows in pieces of at most `limit` tokens, each under the two header lines."""
+    """A table whole, or its rows in pieces of at most `limit` tokens, each under the header lines: of Markdown two, of
+    reStructuredText those down to the rule under the header."""
     if fits(text, limit):
         yield text
         return
     lines = text.strip("\n").split("\n")
-    header, rows = lines[:2], lines[2:]
+    height = header_height(lines)
+    header, rows = lines[:height], lines[height:]
     if token_count("\n".join(header)) > limit // 2:
         header, rows = [], lines
     room = limit - token_count("\n".join(header))
@@ -105,6 +107,17 @@ def split_table(text: str, limit: int) -> Iterator[str]:
             yield from ("\n".join([*header, part]) for part in split_text(row, room, 0))
     if piece:
         yield "\n".join([*header, *piece])
+
+
+def header_height(lines: list[str]) -> int:
+    """The lines of a table's header with the rule under it."""
+    first = lines[0].strip()
+    if first.startswith("+-"):  # a grid: without a rule of = it has no header but its border
+        return next((at + 1 for at, line in enumerate(lines) if line.strip().startswith("+=")), 1)
+    if first.startswith("=="):
+        rules = [at for at, line in enumerate(lines) if line.strip() and not line.strip(" =")]
+        return rules[1] + 1 if len(rules) > 2 else 1
+    return 2
 
 
 def within_bytes(text: str) -> Iterator[str]:

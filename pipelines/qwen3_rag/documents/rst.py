@@ -10,12 +10,14 @@ from collections.abc import Iterator
 
 from qwen3_rag.documents.markdown import MAX_TITLE, Block, Kind, Section
 
-_ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{1,}[ \t]*\n?")
+_ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1*[ \t]*\n?")
 _CODE = re.compile(
     r"(?:\.\.[ \t]+(?:code-block|code|sourcecode|literalinclude|prompt|console|parsed-literal)::|(?!\.\.[ \t]).*::\s*$)"
 )
 _TARGET = re.compile(r"\.\. _[^:\n]+:[ \t]*\n?")
 """A place to link to, as `<a id>` is in Markdown: noise."""
+_GRID = re.compile(r"[ \t]*\+(?:-+\+)+[ \t]*\n")
+_SIMPLE = re.compile(r"[ \t]*=+(?:[ ]+=+)+[ \t]*\n")
 _INDENT = re.compile(r"[ \t]*")
 
 
@@ -79,19 +81,40 @@ def _code_end(lines: list[str], at: int) -> int:
     return end
 
 
+def _table_end(lines: list[str], at: int) -> int:
+    """The line after the table that begins here; `at` where none does."""
+    if _GRID.fullmatch(lines[at]):
+        end = at + 1
+        while end < len(lines) and lines[end].lstrip()[:1] in ("+", "|"):
+            end += 1
+        return end
+    if not _SIMPLE.fullmatch(lines[at]):
+        return at
+    rules = [at]
+    for line in range(at + 1, len(lines)):
+        if _SIMPLE.fullmatch(lines[line]):
+            rules.append(line)
+            if len(rules) == 3 or line + 1 == len(lines) or not lines[line + 1].strip():
+                return line + 1
+    return at
+
+
 def _width(line: str) -> int:
     return len(_INDENT.match(line)[0].expandtabs())  # type: ignore[index]
 
 
 def _blocks(lines: list[str]) -> Iterator[Block]:
-    """Paragraphs and code blocks, blank lines with what they follow."""
+    """Paragraphs, code blocks and tables, blank lines with what they follow."""
     at = line = 0
     while line < len(lines):
+        kind: Kind = "code"
         end = _code_end(lines, line)
+        if end <= line + 1:
+            end, kind = _table_end(lines, line), "table"
         if end > line + 1:
             if at < line:
                 yield _block(lines[at:line], "prose")
-            yield _block(lines[line:end], "code")
+            yield _block(lines[line:end], kind)
             at = line = end
         else:
             line += 1
