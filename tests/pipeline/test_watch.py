@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -153,17 +154,43 @@ def config(milvus_server: str, request: pytest.FixtureRequest) -> RagConfig:
     return RagConfig(uri=milvus_server, collection=f"w{abs(hash(request.node.nodeid)):x}", embed_model="tiny")
 
 
+@contextmanager
+def searching(config: RagConfig, models: Models) -> Iterator[list[int]]:
+    """Somebody who asks all the while: the number of passages that each search found. None may fail."""
+    stop, found = Event(), list[int]()
+    errors: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            with Session(config, models=models) as session:
+                while not stop.is_set():
+                    found.append(len(session.search("text", top_n=1).dense))
+                    time.sleep(0.02)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = Thread(target=ask)
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert errors == []
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_edits_end_in_the_state_of_a_clean_ingest(config: RagConfig, seed: int) -> None:
     chance, folder = random.Random(seed), Path("docs")
     write(folder, {"a.md": "# A\n\nx\n", "sub/c.md": "# C\n\ny\n", "corpus.jsonl": '{"_id": "1", "text": "first"}\n'})
     with Watched(config, "docs") as watched:
-        with Session(config, models=watched.models) as session:
-            for number in range(100):
+        with searching(config, watched.models) as found:
+            for number in range(200):
                 edit(chance, folder, number)
                 if number % 10 == 0:
-                    session.search("text", top_n=1)
                     time.sleep(chance.choice([0, 0.2, 0.7]))
+        assert len(found) > 1
         expected = clean(config, "docs")
         wait_for(lambda: rows(config) == expected)
         time.sleep(1)
