@@ -21,7 +21,7 @@ MCP_EPILOG = (
     'In a client\'s configuration: {"command": "qwen3-rag", "args": ["mcp", "--uri", "/path/to/qwen3_rag.db"]}. '
     "For several clients at once: qwen3-rag serve, then http://127.0.0.1:8765/mcp"
 )
-Port = typer.Option("--port", metavar="PORT", min=0, max=65535, help=f"0 takes a free one. \\[{PORT}]")
+Port = typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes a free one.")
 
 
 def register(app: typer.Typer) -> None:
