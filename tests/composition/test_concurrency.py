@@ -55,7 +55,7 @@ async def test_200_awaited_answers_through_one_query_engine(engine: RetrieverQue
 async def test_parallel_tool_calls_keep_their_instructions_apart(
     config: RagConfig, store: RagVectorStore, models: Models
 ) -> None:
-    search, _ = make_tools(config, store, models)
+    search, *_ = make_tools(config, store, models)
     instructions = [None, "Given a question, retrieve warnings", "Given a language, retrieve texts in it"]
     calls = [{"query": "What is a typical mistake?", "instruction": one} for one in instructions]
     alone = [(await search.acall(**call)).content for call in calls]

@@ -18,11 +18,13 @@ from llama_index.core.agent.workflow import FunctionAgent, ToolCallResult
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI
 from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
-from mcp import ClientSession, MCPError, StdioServerParameters
+from mcp import Client, ClientSession, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.types import ResourceLink, ResourceTemplateReference
+from qwen3_rag import RagConfig, Session
 from qwen3_rag.agents.results import listed as fit
 from qwen3_rag.agents.wrapping import MATERIAL
+from qwen3_rag.serve.mcp_server import make_server
 from support.servers import served
 
 SCRIPT = str(Path(sys.executable).parent / "qwen3-rag")
@@ -69,9 +71,7 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
         properties = tools["search"].metadata.get_parameters_dict()["properties"]
         assert list(properties) == ["query", "top_n", "filters", "instruction", "detail", "rerank", "exclude"]
         assert all(one["description"] for one in properties.values())
-        listed_tools = await session.list_tools()
-        assert (listed_tools.ttl_ms, listed_tools.cache_scope) == (3_600_000, "private")
-        offered = listed_tools.tools
+        offered = (await session.list_tools()).tools
         assert all(one.title and one.annotations and one.annotations.read_only_hint for one in offered)
 
         # 32 at once: each gets the answer to its own question.
@@ -132,6 +132,14 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
             assert word in failed.content[0].text
             assert "Traceback" not in failed.content[0].text
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+async def test_a_client_of_the_new_protocol_learns_how_long_lists_hold(tmp_path: Path) -> None:
+    """The protocol of 2026-07-28 has it; a handshake, as above, settles on one that has not."""
+    with Session(RagConfig(uri=str(tmp_path / "none.db"), embed_model="tiny")) as session:
+        async with Client(make_server(session)) as client:
+            listed = await client.list_tools()
+    assert (listed.ttl_ms, listed.cache_scope) == (3_600_000, "private")
 
 
 async def test_documents_as_resources(options: list[str], tmp_path: Path) -> None:

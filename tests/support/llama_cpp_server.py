@@ -1,4 +1,7 @@
-"""A llama.cpp server in this process until it is ended: `python -m support.llama_cpp_server KIND GGUF --port N`."""
+"""A llama.cpp server in this process until it is ended: `python -m support.llama_cpp_server KIND GGUF --port N`.
+
+KIND is "embedding", "reranker", or "mean" for an embedding model that is pooled by the mean.
+"""
 
 import sys
 import time
@@ -17,7 +20,11 @@ def main(kind: str, model: str, port: int) -> None:
     settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
     pooling = xllamacpp.llama_pooling_type
-    settings.pooling_type = pooling.LLAMA_POOLING_TYPE_LAST if kind == "embedding" else pooling.LLAMA_POOLING_TYPE_RANK
+    settings.pooling_type = {
+        "embedding": pooling.LLAMA_POOLING_TYPE_LAST,
+        "mean": pooling.LLAMA_POOLING_TYPE_MEAN,
+        "reranker": pooling.LLAMA_POOLING_TYPE_RANK,
+    }[kind]
     server = xllamacpp.Server(settings)
     print(server.listening_address, flush=True)
     while True:
