@@ -2,11 +2,11 @@
 
 import asyncio
 import gc
-import json
 from pathlib import Path
 
 import pytest
 from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.tools import ToolOutput
 from llama_index.llms.openai import OpenAI
 from qwen3_rag import Models, RagConfig, RagVectorStore, make_query_engine
 from qwen3_rag.agents.tools import make_tools
@@ -58,14 +58,14 @@ async def test_parallel_tool_calls_keep_their_instructions_apart(
     search, *_ = make_tools(config, store, models)
     instructions = [None, "Given a question, retrieve warnings", "Given a language, retrieve texts in it"]
     calls = [{"query": "What is a typical mistake?", "instruction": one} for one in instructions]
-    alone = [(await search.acall(**call)).content for call in calls]
+    alone = [scores(await search.acall(**call)) for call in calls]
     together = await asyncio.gather(*(search.acall(**call) for call in calls * 8))
-    assert scores([one.content for one in together]) == scores(alone * 8)
-    assert len(set(alone)) == len(instructions), "the instruction makes no difference"
+    assert [scores(one) for one in together] == alone * 8
+    assert len({tuple(one) for one in alone}) == len(instructions), "the instruction makes no difference"
 
 
-def scores(contents: list[str]) -> list[list[tuple[str, float]]]:
-    return [[(row["node_id"], round(row["score"], 4)) for row in json.loads(one)["results"]] for one in contents]
+def scores(output: ToolOutput) -> list[tuple[str, float]]:
+    return [(row.id, round(row.score, 4)) for row in output.raw_output.results]
 
 
 def resident() -> float:

@@ -88,9 +88,9 @@ async def test_a_tool_is_a_function_and_a_line(session: Session, monkeypatch: py
 @pytest.mark.parametrize(
     ("command", "groups"),
     [
-        ("ingest", ["all", "ingest"]),
-        ("search", ["all", "stages"]),
-        ("ask", ["all", "stages", "llm"]),
+        ("ingest", ["all", "ingest", "server"]),
+        ("search", ["all", "stages", "server"]),
+        ("ask", ["all", "stages", "llm", "server"]),
         ("demo", ["all", "llm"]),
         ("info", ["all"]),
     ],
