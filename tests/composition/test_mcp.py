@@ -134,9 +134,9 @@ async def test_a_client_over_stdio(options: list[str], llm: OpenAI, tmp_path: Pa
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-async def test_a_client_of_the_new_protocol_learns_how_long_lists_hold(tmp_path: Path) -> None:
+async def test_a_client_of_the_new_protocol_learns_how_long_lists_hold(options: list[str]) -> None:
     """The protocol of 2026-07-28 has it; a handshake, as above, settles on one that has not."""
-    with Session(RagConfig(uri=str(tmp_path / "none.db"), embed_model="tiny")) as session:
+    with Session(RagConfig(uri=options[1], embed_model="tiny")) as session:
         async with Client(make_server(session)) as client:
             listed = await client.list_tools()
     assert (listed.ttl_ms, listed.cache_scope) == (3_600_000, "private")
