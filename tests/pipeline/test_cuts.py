@@ -12,7 +12,7 @@ from llama_index.core.node_parser import NodeParser
 from llama_index.core.schema import BaseNode, Document, TextNode
 from llama_index.embeddings.qwen3 import Qwen3Embedding
 from qwen3_inference.texts import TextCutWarning
-from qwen3_rag import ConfigError, RagConfig, ingest, ingest_documents, open_store
+from qwen3_rag import ConfigError, IngestReport, RagConfig, ingest, ingest_documents, open_store
 from qwen3_rag.cli.program import app
 from qwen3_rag.documents.read_pdf import PdfReader
 from qwen3_rag.models import identify
@@ -146,3 +146,9 @@ def test_a_file_without_a_passage_is_reported(store_of: OpenStore, embed_model: 
 def test_documents_without_text_are_reported(store_of: OpenStore, embed_model: HashingEmbedding) -> None:
     report = ingest_documents([Document(text=" ", id_="e")], store=store_of(), embed_model=embed_model)
     assert (report.skipped, report.written) == ([("e", "no text in it")], 0)
+
+
+def test_a_report_is_read_again_from_its_json() -> None:
+    """As the command line does with what a service has ingested."""
+    report = IngestReport(documents=2, skipped=[("a.md", "empty")], cut=[("b.md", "passage 0")], passed_over={".x": 1})
+    assert IngestReport.from_json(json.loads(json.dumps(report.to_json()))) == report

@@ -38,12 +38,13 @@ def read_file(
 
 def cleaned(pages: list[Document], report: IngestReport) -> list[Document]:
     """A document's pages without hidden letters, whatever parser is to cut them."""
-    if all(visible(page.text) == page.text for page in pages):
+    texts = [visible(page.text) for page in pages]
+    if all(text == page.text for text, page in zip(texts, pages, strict=True)):
         return pages
     report.cleaned += 1
     clean = [page.model_copy() for page in pages]
-    for page in clean:
-        page.set_content(visible(page.text))
+    for page, text in zip(clean, texts, strict=True):
+        page.set_content(text)
     return clean
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,10 +54,17 @@ class IngestReport:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the command line."""
-        return {**vars(self), "skipped": _told(self.skipped), "cut": _told(self.cut)}
+        return {**vars(self), "skipped": told(self.skipped), "cut": told(self.cut)}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> IngestReport:
+        """The report that `to_json` told of."""
+        pairs = {name: [(one["source"], one["reason"]) for one in found[name]] for name in ("skipped", "cut")}
+        return cls(**{**found, **pairs})
 
 
-def _told(reasons: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+def told(reasons: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Sources with their reasons, as all JSON of an ingest has them."""
     return [{"source": source, "reason": reason} for source, reason in reasons]
 
 

@@ -23,7 +23,7 @@ from qwen3_rag.identity import ModelIdentity
 from qwen3_rag.ingestion.batches import passages_batch
 from qwen3_rag.ingestion.pipeline import IngestOptions, check_options
 from qwen3_rag.ingestion.reading import cleaned, mark_documents, read_file
-from qwen3_rag.ingestion.report import IngestReport, Progress
+from qwen3_rag.ingestion.report import IngestReport, Progress, told
 from qwen3_rag.ingestion.roots import names_of
 from qwen3_rag.scale.settings import Settings
 from qwen3_rag.store.catalog import Catalog, Root, find_catalog
@@ -68,7 +68,7 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the command line."""
-        return {**vars(self), "skipped": [{"source": source, "reason": reason} for source, reason in self.skipped]}
+        return {**vars(self), "skipped": told(self.skipped)}
 
 
 def estimate_files(

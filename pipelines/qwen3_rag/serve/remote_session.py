@@ -111,8 +111,7 @@ class RemoteSession:
         if found["report"] is None:
             kind = ConfigError if found["exit_code"] == ConfigError.exit_code else UnavailableError
             raise kind(f"the service at {self.client.url}: {found['error']}")
-        skipped = [(one["source"], one["reason"]) for one in found["report"].pop("skipped")]
-        return IngestReport(**found["report"], skipped=skipped)
+        return IngestReport.from_json(found["report"])
 
     def close(self) -> None:
         self.client.close()
