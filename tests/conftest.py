@@ -23,6 +23,7 @@ import pytest
 from support.checkpoints import SHAPES, Shape, make_checkpoint
 from support.servers import milvus_lite_server
 
+gc.set_threshold(50_000, 20, 20)  # as the console script does
 # Core ships this vocabulary and finds it itself; a spawned worker that unpickles a SentenceSplitter would download it.
 CORE = find_spec("llama_index.core")
 if CORE is not None and CORE.origin is not None:

@@ -7,13 +7,12 @@ removed: for a text that contains none, the ids are the reference's; one that do
 words that a fine-tune added are vocabulary, in user text as well.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 
 from qwen3_inference.errors import CheckpointError
 from qwen3_inference.texts import check_text, check_unicode
@@ -42,22 +41,18 @@ class PromptTokenizer:
         if raw.startswith(b"version https://git-lfs"):
             raise CheckpointError(f"{path} is a Git LFS pointer, not the file: run `git lfs pull` in its repository")
         try:
-            text = raw.decode()
-            self._template = _without_limits(Tokenizer.from_str(text))
+            self._template = _without_limits(Tokenizer.from_str(raw.decode()))
         except Exception as error:  # tokenizers raises nothing narrower
             raise CheckpointError(f"{path} cannot be read: {error}; take it from the model's hub repository") from error
-        settings = json.loads(text)
-        added = settings["added_tokens"]
-        controls = [token["content"] for token in added if _is_control(token)]
+        added = [token for _, token in sorted(self._template.get_added_tokens_decoder().items())]
+        controls = [token.content for token in added if _is_control(token)]
         self._controls = controls
         # The last control token in a text, with everything before it.
         self._controlled = re.compile(f".*(?:{'|'.join(map(re.escape, controls))})", re.DOTALL) if controls else None
-        settings["added_tokens"] = [token for token in added if not _is_control(token)]
-        # The post-processor appends by id and knows nothing of user text; ids it appends are read from the original.
-        settings["post_processor"] = None
-        self._plain = _without_limits(Tokenizer.from_str(json.dumps(settings)))
+        kept = [token for token in added if not _is_control(token)]
+        self._plain = _with_other_tokens(self._template, kept)
         # Without the tokens before them, the words that are left have moved up.
-        words = [token["content"] for token in settings["added_tokens"]]
+        words = [token.content for token in kept]
         moved: dict[Any, Any] = {self._plain.token_to_id(word): self._template.token_to_id(word) for word in words}
         self._moved: dict[int, int] = {new: old for new, old in moved.items() if new != old}
         self.largest_id = max(self._template.get_vocab(with_added_tokens=True).values())
@@ -139,8 +134,17 @@ def check_texts(texts: Sequence[str], name: str = "text") -> None:
         check_unicode(check_text(text, f"{name} {index}"), f"{name} {index}")
 
 
-def _is_control(token: Mapping[str, Any]) -> bool:
-    return bool(token.get("special")) or token["content"] in CONTROL_TOKENS
+def _is_control(token: AddedToken) -> bool:
+    return bool(token.special) or token.content in CONTROL_TOKENS
+
+
+def _with_other_tokens(tokenizer: Tokenizer, added: list[AddedToken]) -> Tokenizer:
+    """The same for user text: with these added tokens alone, and nothing appended. It shares the vocabulary, which
+    takes most of the time that a tokenizer takes to load."""
+    plain = Tokenizer(tokenizer.model)
+    plain.normalizer, plain.pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
+    plain.add_tokens(added)
+    return plain
 
 
 def _without_limits(tokenizer: Tokenizer) -> Tokenizer:

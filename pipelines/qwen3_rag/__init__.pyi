@@ -16,11 +16,11 @@ from qwen3_rag.ingestion.report import IngestReport as IngestReport
 from qwen3_rag.models import Models as Models
 from qwen3_rag.models import load_models as load_models
 from qwen3_rag.query.answer import CitedSynthesizer as CitedSynthesizer
-from qwen3_rag.query.answer import make_llm as make_llm
 from qwen3_rag.query.engine import make_index as make_index
 from qwen3_rag.query.engine import make_query_engine as make_query_engine
 from qwen3_rag.query.engine import make_retriever as make_retriever
 from qwen3_rag.query.filters import parse_filters as parse_filters
+from qwen3_rag.query.llm import make_llm as make_llm
 from qwen3_rag.query.rows import AnswerResult as AnswerResult
 from qwen3_rag.query.rows import NoAnswerError as NoAnswerError
 from qwen3_rag.query.rows import SearchResult as SearchResult

@@ -13,7 +13,7 @@ def explain(error: Exception, config: RagConfig | None = None) -> RagError | Non
     """The error in one line with its exit code; None for a bug.
 
     `config` is given where the configured language model may have failed: only there an HTTP error is known to be its.
-    Nothing is imported: only modules that are loaded can have raised.
+    Only modules that are loaded can have raised.
     """
     if isinstance(error, RagError):
         return error
@@ -31,7 +31,9 @@ def explain(error: Exception, config: RagConfig | None = None) -> RagError | Non
     milvus = sys.modules.get("pymilvus.exceptions")
     if milvus is not None and isinstance(error, milvus.MilvusException):
         return UnavailableError(f"the database failed: {error.message or error}")
-    answers = sys.modules.get("qwen3_rag.query.answer")
-    if answers is not None and config is not None and (reason := answers.why_no_answer(error, config)):
-        return UnavailableError(reason)
+    if config is not None and "httpx" in sys.modules:
+        from qwen3_rag.query.llm import why_no_answer
+
+        if reason := why_no_answer(error, config):
+            return UnavailableError(reason)
     return None

@@ -120,7 +120,7 @@ class Session:
             if self._stages is None:
                 store = self.store
                 models, config = self.models, self.config
-                index = make_index(store, models.embed)
+                index = make_index(store, models.embed, self._parser())
                 self._stages = TwoStages(index, models.rerank, config.top_k, config.top_n, config.mode)
             return self._stages
 

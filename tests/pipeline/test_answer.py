@@ -19,8 +19,9 @@ from qwen3_rag.documents.readers import make_document
 from qwen3_rag.errors import UnavailableError
 from qwen3_rag.ingestion.pipeline import ingest_documents
 from qwen3_rag.models import Models
-from qwen3_rag.query.answer import CitedSynthesizer, escape, make_llm, make_prompt, why_no_answer
+from qwen3_rag.query.answer import CitedSynthesizer, escape, make_prompt
 from qwen3_rag.query.engine import make_query_engine
+from qwen3_rag.query.llm import make_llm, why_no_answer
 from qwen3_rag.query.thinking import ThoughtFilter, without_thoughts
 from support.hashing import IDENTITY, HashingEmbedding
 from support.openai_server import OpenAIServer, Reply

@@ -335,6 +335,18 @@ def test_help_teaches_and_is_quick() -> None:
     assert time.monotonic() - started < 5
 
 
+def test_a_search_loads_no_language_model_client_and_no_vocabulary_of_one(ingested: Path) -> None:
+    heavy = ("openai", "llama_index.llms.openai", "tiktoken_ext", "transformers", "sentence_transformers")
+    code = (
+        "import sys\nfrom qwen3_rag.cli.program import app\n"
+        "app(['search', 'tea', '--json'], standalone_mode=False)\n"
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["reranked"]
+    assert done.stderr == "[]\n"
+
+
 def test_the_installed_script_keeps_stdout_clean(ingested: Path) -> None:
     script = Path(sys.executable).parent / "qwen3-rag"
     done = subprocess.run([script, "search", "tea", "--json"], capture_output=True, text=True, check=True)

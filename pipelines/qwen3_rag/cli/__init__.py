@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import warnings
 from typing import Any
@@ -12,6 +13,8 @@ from qwen3_rag.extras import require
 
 def main() -> None:
     """Entry point. Without the extra `rag` not even the option parser is sure to be there: look at that first."""
+    # Imports make a million objects that stay: looking through them every 700 was an eighth of a search's CPU time.
+    gc.set_threshold(50_000, 20, 20)
     try:
         require("rag")
     except MissingExtraError as error:

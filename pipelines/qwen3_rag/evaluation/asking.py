@@ -9,7 +9,7 @@ from llama_index.core.llms import LLM, ChatMessage, MessageRole
 
 from qwen3_rag.config import RagConfig
 from qwen3_rag.explain import explain
-from qwen3_rag.query.answer import make_llm
+from qwen3_rag.query.llm import make_llm
 
 Ask = Callable[[str, str], str]
 """System and user message to the answer."""

@@ -1,4 +1,4 @@
-"""Passages to an answer: prompt, language model, and what to say when there is none.
+"""Passages to an answer: the prompt, and one call of a language model with it.
 
 The prompt keeps three things apart: instructions in the system message, passages between `<context>` tags, the question
 between `<question>` tags. Neither passages nor question can close their tags.
@@ -7,15 +7,11 @@ between `<question>` tags. Neither passages nor question can close their tags.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
-import openai
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.llms import LLM
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
@@ -24,11 +20,9 @@ from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.types import RESPONSE_TEXT_TYPE
 from pydantic import ValidationError
 
-from qwen3_rag.addresses import without_password
-from qwen3_rag.config import RagConfig
 from qwen3_rag.documents.invisible import visible
 from qwen3_rag.errors import UnavailableError
-from qwen3_rag.query.llm_client import CompatibleOpenAI, NoAnswerError, one_line
+from qwen3_rag.query.phrasing import one_line
 from qwen3_rag.query.thinking import ThoughtFilter, without_thoughts
 
 SYSTEM_PROMPT = (
@@ -42,7 +36,6 @@ _NOTHING = (
 )
 USER_PROMPT = "<context>\n{context_str}\n</context>\n\n<question>\n{query_str}\n</question>"
 
-_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _TAG = re.compile(r"<(?=\s*/?\s*(?:context|question)\b)", re.IGNORECASE)
 
 
@@ -104,7 +97,7 @@ def _answer(text: str) -> str:
     """What the model says, without what it thinks."""
     answer = without_thoughts(text)
     if not answer:
-        raise NoAnswerError(_NOTHING)
+        raise UnavailableError(_NOTHING)
     return answer
 
 
@@ -115,7 +108,7 @@ def _answer_tokens(tokens: Iterable[str]) -> Generator[str, None, None]:
             yield stream.feed(token)
     yield stream.end()
     if stream.is_empty:
-        raise NoAnswerError(_NOTHING)
+        raise UnavailableError(_NOTHING)
 
 
 async def _aanswer_tokens(tokens: AsyncIterable[str]) -> AsyncGenerator[str, None]:
@@ -125,7 +118,7 @@ async def _aanswer_tokens(tokens: AsyncIterable[str]) -> AsyncGenerator[str, Non
             yield stream.feed(token)
     yield stream.end()
     if stream.is_empty:
-        raise NoAnswerError(_NOTHING)
+        raise UnavailableError(_NOTHING)
 
 
 @contextmanager
@@ -134,7 +127,7 @@ def _stream_errors() -> Iterator[None]:
     try:
         yield
     except (json.JSONDecodeError, TypeError, AttributeError, ValidationError) as error:
-        raise NoAnswerError(
+        raise UnavailableError(
             f"the language model's stream is not OpenAI's ({type(error).__name__}: {one_line(str(error), 80)}); "
             "check --llm-base-url, or leave out --stream"
         ) from error
@@ -142,57 +135,3 @@ def _stream_errors() -> Iterator[None]:
 
 def _variables(query_str: str, text_chunks: Sequence[str]) -> dict[str, str]:
     return {"context_str": number_passages(text_chunks), "query_str": escape(query_str)}
-
-
-def make_llm(config: RagConfig) -> LLM:
-    """The configured language model. One retry and `llm_timeout` bound how long a dead endpoint is waited for.
-
-    Raises:
-        UnavailableError: no key is set, and no endpoint that might do without one.
-    """
-    key = config.llm_api_key.get_secret_value() if config.llm_api_key else os.environ.get("OPENAI_API_KEY")
-    base_url = config.llm_base_url or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
-    if not key and not base_url:
-        raise UnavailableError(
-            "no key for the language model; set OPENAI_API_KEY, or give --llm-base-url for an endpoint of your own"
-        )
-    if key and not (key.isascii() and key.isprintable()):
-        raise UnavailableError(
-            "the key of the language model holds a line break or another letter that HTTP cannot send; "
-            "check OPENAI_API_KEY (or QWEN3_RAG_LLM_API_KEY)"
-        )
-    if base_url and not _URL.fullmatch(base_url):
-        raise UnavailableError(
-            f"--llm-base-url {without_password(base_url)!r} is no URL; give one like http://localhost:8000/v1"
-        )
-    return CompatibleOpenAI(
-        model=config.llm,
-        api_key=key or "none",
-        api_base=base_url,
-        timeout=config.llm_timeout,
-        max_retries=1,
-        reuse_client=False,  # a kept async client is bound to the event loop of its first call
-    )
-
-
-def why_no_answer(error: Exception, config: RagConfig) -> str | None:
-    """One line for an error of the language model, None for any other error."""
-    if isinstance(error, UnavailableError):
-        return str(error)
-    base_url = config.llm_base_url or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
-    where = without_password(base_url) if base_url else "the OpenAI API"
-    if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
-        return f"{where} did not answer within {config.llm_timeout:g} s; raise --llm-timeout, or see --llm-base-url"
-    if isinstance(error, openai.APIConnectionError):
-        return f"{where} cannot be reached; check the network, or give another --llm-base-url"
-    if isinstance(error, openai.AuthenticationError):
-        return f"{where} refused the key; check OPENAI_API_KEY"
-    if isinstance(error, openai.APIStatusError):
-        hint = ""
-        if error.status_code in (404, 405) and not re.search(r"/v\d", urlsplit(base_url or "/v1").path):
-            hint = "; --llm-base-url mostly ends in /v1"
-        message = one_line(str(error.message))
-        return f"{where} answered with status {error.status_code} for model {config.llm!r}: {message}{hint}"
-    if isinstance(error, openai.OpenAIError | httpx.HTTPError):
-        return f"{where}: {one_line(str(error))}; see --llm and --llm-base-url"
-    return None

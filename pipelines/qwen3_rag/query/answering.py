@@ -12,7 +12,7 @@ from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.schema import NodeWithScore
 
 from qwen3_rag.config import RagConfig
-from qwen3_rag.query.answer import CitedSynthesizer, make_llm, make_prompt, why_no_answer
+from qwen3_rag.query.answer import CitedSynthesizer, make_prompt
 from qwen3_rag.query.rows import AnswerResult, NoAnswerError, NumberedSource
 from qwen3_rag.query.stages import Found
 
@@ -55,7 +55,13 @@ class AnswerWriter:
 
 def make_writer(config: RagConfig, llm: LLM | None = None) -> AnswerWriter:
     """The configured language model, or `llm`, with the configured prompt."""
-    return AnswerWriter(lambda: llm or make_llm(config), make_prompt(config.system_prompt))
+
+    def make() -> LLM:
+        from qwen3_rag.query.llm import make_llm
+
+        return llm or make_llm(config)
+
+    return AnswerWriter(make, make_prompt(config.system_prompt))
 
 
 def as_answer(found: Found, answer: str | None) -> AnswerResult:
@@ -74,6 +80,8 @@ def answering(config: RagConfig, found: Found) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        from qwen3_rag.query.llm import why_no_answer
+
         reason = why_no_answer(error, config)
         if reason is None:
             raise

@@ -6,21 +6,25 @@ from llama_index.core import VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
+from llama_index.core.node_parser import NodeParser
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.query_engine import RetrieverQueryEngine
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import NodeWithScore, QueryBundle, TransformComponent
 from llama_index.core.vector_stores.types import MetadataFilters
 
 from qwen3_rag.config import RagConfig
+from qwen3_rag.documents.chunking import PassageParser
 from qwen3_rag.models import Models
-from qwen3_rag.query.answer import CitedSynthesizer, make_llm, make_prompt
+from qwen3_rag.query.answer import CitedSynthesizer, make_prompt
 from qwen3_rag.query.stages import query_mode
 from qwen3_rag.store.vector_store import RagVectorStore
 
 
-def make_index(store: RagVectorStore, embed_model: BaseEmbedding) -> VectorStoreIndex:
-    """The collection as a LlamaIndex index."""
-    return VectorStoreIndex.from_vector_store(store, embed_model=embed_model)
+def make_index(store: RagVectorStore, embed_model: BaseEmbedding, parser: NodeParser | None = None) -> VectorStoreIndex:
+    """The collection as a LlamaIndex index. `parser` cuts the documents that are inserted into it; None: what
+    LlamaIndex's `Settings` name, whose default reads a vocabulary for half a second here already."""
+    cuts: list[TransformComponent] | None = None if parser is None else [parser]
+    return VectorStoreIndex.from_vector_store(store, embed_model=embed_model, transformations=cuts)
 
 
 def make_retriever(
@@ -32,7 +36,7 @@ def make_retriever(
     >>> [hit.score for hit in retriever.retrieve("How is data stored?")]
     [0.83, 0.73]
     """
-    return make_index(store, embed_model).as_retriever(
+    return make_index(store, embed_model, PassageParser()).as_retriever(
         similarity_top_k=config.top_k, vector_store_query_mode=query_mode(config.mode), filters=filters
     )
 
@@ -55,6 +59,8 @@ def make_query_engine(
     >>> response = engine.query("How is data stored in milvus?")
     >>> print(response, response.source_nodes)
     """
+    from qwen3_rag.query.llm import make_llm
+
     synthesizer = CitedSynthesizer(
         llm=llm or make_llm(config), text_qa_template=make_prompt(config.system_prompt), streaming=streaming
     )

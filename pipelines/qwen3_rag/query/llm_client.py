@@ -14,6 +14,7 @@ from llama_index.llms.openai import OpenAI
 
 from qwen3_rag.addresses import is_loopback
 from qwen3_rag.errors import UnavailableError
+from qwen3_rag.query.phrasing import one_line
 
 CONTEXT_WINDOW = 32_768
 """Assumed of models that the OpenAI client does not know."""
@@ -138,8 +139,3 @@ def _refuse(response: httpx.Response) -> None:
         raise NoAnswerError(f"{where} answered with {what}; check --llm and --llm-base-url")
     if json.loads(response.request.content or b"{}").get("stream"):
         raise NoAnswerError(f"{where} does not stream; leave out --stream, or change --llm-base-url")
-
-
-def one_line(text: str, length: int = 200) -> str:
-    """The beginning of a text in one line."""
-    return " ".join(text.split())[:length]

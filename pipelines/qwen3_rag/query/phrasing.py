@@ -52,3 +52,8 @@ def headline(text: str, length: int = HEADLINE) -> str:
     """
     first = next((line for line in text.splitlines() if line.strip()), "").lstrip("# ").strip()
     return first if len(first) <= length else first[: length - 3] + "..."
+
+
+def one_line(text: str, length: int = 200) -> str:
+    """The beginning of a text in one line."""
+    return " ".join(text.split())[:length]
