@@ -1,5 +1,6 @@
 """Inference of Qwen3-Embedding and Qwen3-Reranker; knows nothing of LlamaIndex. Importing it imports no torch."""
 
+from qwen3_inference import moved as moved
 from qwen3_inference.engines import EmbeddingEngine, Progress, RerankEngine
 from qwen3_inference.errors import (
     CheckpointError,

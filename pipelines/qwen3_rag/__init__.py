@@ -21,7 +21,10 @@ so that importing the package (and `qwen3-rag --help`) stays fast.
 from __future__ import annotations
 
 import ast
+import sys
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +53,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Moved(MetaPathFinder):
+    """Comes after all other finders, so that only a module of 0.1, or a typo, loads what knows of the old ones."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if not fullname.startswith(f"{__name__}.") or fullname == f"{__name__}.moved":
+            return None
+        from qwen3_rag.moved import MOVED
+
+        return MOVED.find_spec(fullname, path, target)
+
+
+sys.meta_path.append(_Moved())

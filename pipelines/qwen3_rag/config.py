@@ -86,6 +86,12 @@ class RagConfig(ModelSettings, DatabaseSettings, BaseSettings):
         sources = (init_settings, env_settings)
         return (*sources, TomlFile(settings_cls, path)) if path else sources
 
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        from qwen3_inference.moved import fill_fields
+
+        super().__setstate__(state)
+        fill_fields(self)
+
     @model_validator(mode="after")
     def _check_together(self) -> RagConfig:
         if self.top_n > self.top_k:

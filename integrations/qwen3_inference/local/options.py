@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH
 from qwen3_inference.local.devices import DTYPES
 from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS, LocalSettings
+from qwen3_inference.moved import fill_fields
 from qwen3_inference.prompts import check_instruction
 
 Folder: TypeAlias = str | os.PathLike[str]
@@ -125,6 +126,10 @@ class LocalOptions(BaseModel):
     def __setattr__(self, name: str, value: Any) -> None:
         with _in_one_sentence():
             super().__setattr__(name, value)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        fill_fields(self)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy that shares the loaded weights; `update` is validated as an assignment is."""
