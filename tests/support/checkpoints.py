@@ -1,6 +1,7 @@
 """Random-weight Qwen3 checkpoints of any shape, with a small tokenizer of the real kind: real software, tiny."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -118,6 +119,17 @@ def make_checkpoint(
     model.to(dtype).save_pretrained(folder)
     if kind == "embedding" and shape.sentence_transformers_files:
         _write_sentence_transformers_files(folder, shape.hidden)
+    return folder
+
+
+OFFICIAL_VOCABULARY = 151669
+
+
+def make_with_tokenizer(folder: Path, kind: str, shape: Shape, tokenizer: Path) -> Path:
+    """`make_checkpoint` with an official tokenizer, from its folder."""
+    make_checkpoint(folder, kind, shape, vocab_size=OFFICIAL_VOCABULARY)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(tokenizer / name, folder / name)
     return folder
 
 

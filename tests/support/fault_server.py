@@ -25,8 +25,12 @@ class FaultServer(ModelServer):
     """A right server that computes in it, a request as one padded batch. None: each text by itself, in float32."""
     counts: bool = True
     takes_dimensions: bool = False
+    slow_length: int | None = None
+    """A text with more characters, or ids, is not answered."""
 
     def answer(self, path: str, body: dict[str, Any], fault: str) -> Any:
+        if self.slow_length is not None and any(len(text) > self.slow_length for text in body.get("input", ())):
+            self.hang()
         return (
             self._vectors(path, body)
             if path in ("/v1/embeddings", "/embed", "/api/embed")
@@ -108,10 +112,12 @@ class FaultServer(ModelServer):
             task = (
                 TASK if self.wrong == "instruction ignored" else body.get("instruction", body.get("instruct")) or TASK
             )
-            wrong = self.wrong if self.template or self.wrong in wrong_answers.SCORES else "missing"
-            prompts = [wrong_answers.prompt_ids(self.reranker, body["query"], text, task, wrong) for text in documents]
+            written = self.wrong if self.template else "missing"
+            prompts = [
+                wrong_answers.prompt_ids(self.reranker, body["query"], text, task, written) for text in documents
+            ]
             found, counts = (
-                [wrong_answers.by_ids(self.reranker, ids, wrong) for ids in prompts],
+                [wrong_answers.by_ids(self.reranker, ids, self.wrong) for ids in prompts],
                 list(map(len, prompts)),
             )
         if self.wrong == "nan":

@@ -33,10 +33,10 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, seconds: fl
 
 
 @contextlib.contextmanager
-def served(command: list[str], log: Path, seconds: float = 120, cwd: Path | None = None) -> Iterator[int]:
+def served(command: list[str], log: Path, seconds: float = 120) -> Iterator[int]:
     """The port on which `command --port PORT` listens, until the end; what it prints goes to `log`."""
     with reserved_port() as port, log.open("w") as printed:
-        process = subprocess.Popen([*command, "--port", str(port)], stdout=printed, stderr=printed, cwd=cwd)
+        process = subprocess.Popen([*command, "--port", str(port)], stdout=printed, stderr=printed)
         try:
             wait_for(port, process, log, seconds)
             yield port

@@ -68,8 +68,10 @@ def padded_states(
     width = max(map(len, sequences))
     ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in sequences])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in sequences])
+    # Of the head, only the last position is read.
+    last = {"logits_to_keep": 1} if auto_class is AutoModelForCausalLM else {}
     with torch.no_grad():
-        output = model_in(auto_class, folder, dtype)(input_ids=ids, attention_mask=mask)
+        output = model_in(auto_class, folder, dtype)(input_ids=ids, attention_mask=mask, **last)
     states = output.logits if hasattr(output, "logits") else output.last_hidden_state
     return states[:, -1].float()
 

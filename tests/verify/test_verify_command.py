@@ -67,7 +67,8 @@ def test_a_wrong_one_is_exit_code_5_and_a_table_that_names_it(serve, verify, emb
     assert result.exit_code == 5
     assert "mean pooling" in result.stdout
     assert "last-token pooling" in result.stdout
-    assert result.stdout.rstrip().endswith("wrong")
+    assert result.stdout.rstrip().endswith("wrong: pooling (embedding)")
+    assert "about fifteen short questions" in result.stderr
 
 
 def test_without_weights_it_is_unknown_and_says_what_decides(serve, verify):
@@ -133,6 +134,26 @@ def test_what_contradicts_itself_is_exit_code_2(verify, serve, embedding_folder,
     result = verify(None)
     assert result.exit_code == 2
     assert "give --embed-url, --rerank-url or both" in result.stderr
+
+
+def test_the_table_of_one_is_shown_where_the_other_does_not_answer(serve, verify):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        options = ["--rerank-url", url, "--rerank-dialect", "llama.cpp", "--rerank-model", "model"]
+        result = verify(serve(), *options, rerank=False)
+    assert result.exit_code == 4
+    assert "Embedding: http" in result.stdout
+
+
+def test_a_long_text_without_an_answer_in_time_is_unknown(serve, embedding_folder):
+    server = serve(slow_length=2000)
+    arguments = ["verify", "--embed-url", server.url, "--embed-model", "model", "--json"]
+    arguments += ["--embed-tokenizer", str(embedding_folder)]
+    found = json.loads(CliRunner().invoke(app, arguments, env={"QWEN3_RAG_SERVER_TIMEOUT": "1"}).stdout)
+    [truncation] = [one for one in found["embedding"] if one["check"] == "truncation"]
+    assert truncation["verdict"] == "unknown"
+    assert "QWEN3_RAG_SERVER_TIMEOUT" in truncation["remedy"]
 
 
 def test_a_server_that_is_not_there_is_exit_code_4(embedding_folder):

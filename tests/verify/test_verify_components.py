@@ -6,6 +6,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.embeddings.qwen3 import Qwen3Embedding
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
+from qwen3_inference import golden
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION, query_text
 from qwen3_inference.remote import RemoteEmbeddingEngine
 from qwen3_inference.verify import Report, verify_embedding, verify_rerank
@@ -24,11 +25,21 @@ QUERIES = {
 }
 
 
+REWRITTEN = {
+    "newline to blank": "newlines are replaced by blanks",
+    "stripped": "blanks around a text are cut off",
+    "collapsed": "runs of blanks become one",
+    "lower case": "lower case",
+}
+
+
 class Client(BaseEmbedding):
-    """Texts as they are to a right server, queries by `written`."""
+    """Texts changed by `rewrites` to a server with the fault `served`, queries by `written`."""
 
     written: str = ""
     rewrites: str = ""
+    served: str = ""
+    longest: int = 10_000
     _folder: object = PrivateAttr()
 
     def __init__(self, folder, **fields) -> None:
@@ -36,8 +47,11 @@ class Client(BaseEmbedding):
         self._folder = folder
 
     def _get_text_embedding(self, text):
-        ids = wrong_answers.embedded_ids(self._folder, text, self.rewrites)
-        return wrong_answers.pooled(self._folder, ids, "").tolist()
+        if len(text) > self.longest:
+            raise BufferError("too much")
+        text = wrong_answers.REWRITES.get(self.rewrites, str)(text)
+        ids = wrong_answers.embedded_ids(self._folder, text, self.served)
+        return wrong_answers.pooled(self._folder, ids, self.served).tolist()
 
     def _get_query_embedding(self, query):
         return self._get_text_embedding(QUERIES[self.written](query))
@@ -81,9 +95,39 @@ def test_the_prompt_of_a_client(written, embedding_folder, expected_vectors):
     assert found == {}
 
 
+@pytest.mark.parametrize("written", QUERIES)
+def test_the_prompt_of_a_client_is_seen_without_weights(written, embedding_folder):
+    """A model's own prompt may be another; of an official name it may not."""
+    found = by_name(verify_embedding(Client(embedding_folder, written=written), truncation=False))["prompt"]
+    assert (found.verdict, written in found.found) == ("unknown" if written else "ok", True)
+    official = Client(embedding_folder, written=written, model_name=golden.EMBEDDER)
+    found = by_name(verify_embedding(official, truncation=False))["prompt"]
+    assert (found.verdict, written in found.found) == ("wrong" if written else "ok", True)
+
+
+def test_what_another_client_raises(embedding_folder):
+    found = by_name(verify_embedding(Client(embedding_folder, longest=500), long_tokens=600))["truncation"]
+    assert found.verdict == "ok"
+    assert "refused, not cut: Client raises BufferError" in found.found
+    with pytest.raises(ValueError, match="Client raises BufferError: too much"):
+        verify_embedding(Client(embedding_folder, longest=3))
+    with pytest.raises(ValueError, match="Judge raises OSError"):
+        verify_rerank(Judge(None))
+
+
 def test_a_client_that_rewrites_newlines_is_seen_without_weights(embedding_folder):
     client = Client(embedding_folder, rewrites="newline to blank")
     assert set(wrong_checks(by_name(verify_embedding(client, long_tokens=100)))) == {"newlines"}
+
+
+@pytest.mark.parametrize("rewrites", ["newline to blank", "stripped", "collapsed", "lower case"])
+@pytest.mark.parametrize("served", ["mean", "no end", "end twice"])
+def test_a_fault_of_the_client_beside_one_of_the_server(rewrites, served, embedding_folder, expected_vectors):
+    client = Client(embedding_folder, rewrites=rewrites, served=served, written="prompt never")
+    found = wrong_checks(by_name(verify_embedding(client, expected=expected_vectors(embedding_folder), long_tokens=50)))
+    assert set(found) == {"pooling" if served == "mean" else "eos", "newlines", "prompt"}, found
+    assert REWRITTEN[rewrites] in found["newlines"]
+    assert "prompt never" in found["prompt"]
 
 
 @pytest.mark.parametrize("wrong", ["", "twice", "missing", "one newline", "swapped"])

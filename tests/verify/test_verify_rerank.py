@@ -62,9 +62,12 @@ def test_a_fault_that_the_endpoint_alone_shows(wrong, verified_rerank):
     assert FAULTS[wrong][0] in wrong_checks(verified_rerank(wrong, level="endpoint"))
 
 
+@pytest.mark.parametrize("dialect", ["vllm", "sglang"])
 @pytest.mark.parametrize("wrong", sorted(WITH_TOKENIZER))
-def test_a_fault_that_the_tokenizer_shows(wrong, verified_rerank):
-    assert FAULTS[wrong][0] in wrong_checks(verified_rerank(wrong, level="tokenizer"))
+def test_a_fault_that_the_tokenizer_shows(wrong, dialect, verified_rerank):
+    check, words = FAULTS[wrong]
+    found = wrong_checks(verified_rerank(wrong, level="tokenizer", dialect=dialect))
+    assert re.search(words, found[check]), found
 
 
 @pytest.mark.parametrize("wrong", ["missing", "twice", "no think block"])
@@ -77,6 +80,18 @@ def test_a_prompt_that_the_count_of_tokens_shows(wrong, verified_rerank):
 def test_the_template_of_the_client_and_the_servers(verified_rerank):
     found = wrong_checks(verified_rerank(prompt="client", template=True))
     assert "template twice" in found["template"]
+
+
+@pytest.mark.parametrize("wrong", ["swapped", "logits", "sigmoid twice"])
+def test_a_scale_beside_a_missing_template(wrong, verified_rerank):
+    found = wrong_checks(verified_rerank(wrong, template=False))
+    assert set(found) == {FAULTS[wrong][0], "template"}
+    assert "template missing" in found["template"]
+
+
+def test_the_template_of_the_client_and_a_servers_with_one_newline(verified_rerank):
+    found = wrong_checks(verified_rerank("one newline", prompt="client", template=True))
+    assert "the server's with one newline" in found["template"]
 
 
 def test_ids_that_are_decoded_and_encoded_again(verified_rerank):

@@ -124,6 +124,8 @@ TEXT_FAULTS = (
     ),
     TextFault(_text("lower case", "texts are written in lower case"), rewrite=str.lower),
 )  # fmt: skip
+REWRITES = {one.fault.name: one for one in TEXT_FAULTS if one.rewrite is not _same}
+"""What clients make of texts, whatever the server then does with them."""
 
 
 @dataclass(frozen=True)

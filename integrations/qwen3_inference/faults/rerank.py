@@ -47,9 +47,9 @@ def _prompt(
     return (prefix + asked + suffix,)
 
 
-def _twice(query: str, document: str, task: str) -> tuple[str, ...]:
+def _twice(query: str, document: str, task: str, suffix: str = RERANK_SUFFIX) -> tuple[str, ...]:
     before, behind = rerank_in_two_texts(query, task)
-    return _prompt(before, behind(document), task)
+    return _prompt(before, behind(document), task, suffix=suffix)
 
 
 def _template(name: str, words: str, remedy: str = "") -> Fault:
@@ -72,6 +72,7 @@ _UNSEEN = "the server fills in the wrong roles: give it a template with the role
 RIGHT_PROMPT = PromptFault(_template("right", ""), _prompt)
 PROMPT_FAULTS = (
     PromptFault(_missing("missing"), lambda query, document, _: (query, document)),
+    PromptFault(_missing("missing, in one text"), lambda query, document, _: (f"{query}{document}",)),
     PromptFault(_missing("missing, with a newline"), lambda query, document, _: (f"{query}\n{document}",)),
     PromptFault(_missing("missing, with a blank"), lambda query, document, _: (f"{query} {document}",)),
     PromptFault(
@@ -81,6 +82,15 @@ PROMPT_FAULTS = (
             "say --rerank-prompt server where the server has one, or start it without",
         ),
         _twice,
+    ),
+    PromptFault(
+        _template(
+            "twice, with one newline",
+            "template twice: client and server write it both, the server's with one newline at its end (as in vLLM's "
+            "example template)",
+            "say --rerank-prompt server and end the template file with {{ '\\n\\n' }}",
+        ),
+        lambda query, document, task: _twice(query, document, task, _ONE_NEWLINE),
     ),
     PromptFault(
         _template("SGLang's", "SGLang's template: no think block, and an instruction with a full stop"),

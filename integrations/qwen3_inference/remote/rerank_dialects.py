@@ -49,7 +49,7 @@ class RerankDialect:
     """What the server replaces where a query has it."""
     splits_control_tokens: bool = False
     whole_ids: str | None = None
-    """The `prompt` whose route takes whole prompts as ids, with nothing as the query."""
+    """The `prompt` whose route takes whole prompts as ids, with no query before them."""
     counts_prompts: bool = False
     """The tokens that the server says it has read are those of the whole prompts."""
 
@@ -133,6 +133,7 @@ RERANK_DIALECTS = {
                     _SCORES,
                 ),
             },
+            whole_ids="tokens",
         ),
         RerankDialect(
             "tei",

@@ -11,6 +11,7 @@ from qwen3_inference.faults.rerank import PROMPT_FAULTS, RIGHT_PROMPT
 from qwen3_inference.remote.answers import probabilities
 from qwen3_inference.remote.description import Description
 from qwen3_inference.remote.raw import RawScores, ScoreAsking
+from qwen3_inference.remote.rerank_inputs import whole_prompts
 
 QUERY = "How is bread baked?"
 DOCUMENTS = (
@@ -77,8 +78,9 @@ async def _prompt_fault(found: Scores, counted: int | None, prompts: WrittenProm
     words = {one.fault.name: one.fault.found for one in PROMPT_FAULTS}
     if prompts.by_ids is not None:
         sequences = [ids for name in names for ids in prompts.ids(name, _COMPARED)]
+        asked = whole_prompts(sequences, prompts.description)
         try:
-            values = (await prompts.by_ids((), sequences)).values
+            values = (await prompts.by_ids((), asked.documents, answer_ids=asked.answer_ids)).values
         except (EngineResponseError, EngineUnavailableError, ValueError):  # not every server has the route
             values = []
         if len(values) == len(sequences) and all(isinstance(value, int | float) for value in values):

@@ -55,11 +55,18 @@ def token_inputs(
     query: str, documents: Sequence[str], task: str, description: Description, max_length: int
 ) -> PairInputs:
     """Ids, exact: everything before the documents, and each document with what comes after it."""
-    tokenizer = description.tokenizer
-    pairs = encode_pairs(tokenizer, query, documents, task, max_length)
-    answers = tokenizer.single_id("yes"), tokenizer.single_id("no")
+    pairs = encode_pairs(description.tokenizer, query, documents, task, max_length)
     documents_ids = [(*ids, *pairs.suffix) for ids in pairs.documents]
-    return PairInputs((*pairs.opening, *pairs.asked), documents_ids, answers)
+    return PairInputs((*pairs.opening, *pairs.asked), documents_ids, answer_ids(description))
+
+
+def whole_prompts(sequences: Sequence[Sequence[int]], description: Description) -> PairInputs:
+    """Whole prompts as ids: documents behind no query."""
+    return PairInputs((), [tuple(ids) for ids in sequences], answer_ids(description))
+
+
+def answer_ids(description: Description) -> tuple[int, int]:
+    return description.tokenizer.single_id("yes"), description.tokenizer.single_id("no")
 
 
 def client_inputs(

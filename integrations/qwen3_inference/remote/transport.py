@@ -116,8 +116,9 @@ class Transport:
     def _unavailable(self, url: str, failures: list[str]) -> EngineUnavailableError:
         tried = f" after {len(failures) - 1} attempts" if len(failures) > 2 else ""
         return EngineUnavailableError(
-            f"the model server at {url} is not available{tried}: {failures[-1]}. Check that it runs and that base_url "
-            f"is its address; raise timeout={self.endpoint.timeout:g} or lower concurrency where it is only slow"
+            f"the model server at {url} is not available{tried}: {failures[-1].rstrip('.')}. Check that it runs and "
+            f"that base_url is its address; raise timeout={self.endpoint.timeout:g} or lower concurrency where it is "
+            "only slow"
         )
 
     def hidden(self, text: str) -> str:

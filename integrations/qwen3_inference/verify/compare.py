@@ -41,6 +41,11 @@ def _clipped_logits(values: Rows) -> Rows:
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
+def how_far(difference: float, unit_of_it: str = "") -> str:
+    """For people."""
+    return f"at most {difference:.0e}{unit_of_it} apart" if difference else "the same to the last bit"
+
+
 @dataclass(frozen=True)
 class Match:
     """The name of the nearest expectation, and how far it and the right one are."""
@@ -48,6 +53,11 @@ class Match:
     name: str
     distance: float
     from_right: float
+
+    @property
+    def cosines(self) -> str:
+        """Of vectors, for people."""
+        return f"cosine to the weights {1 - self.from_right:.4f}, with this fault {1 - self.distance:.4f}"
 
 
 def nearest(found: Mapping[str, float], right: str, *, exact: float, fits: float) -> Match | None:

@@ -21,6 +21,7 @@ from qwen3_inference.verify.embedding_matching import (
     match_first_token,
     match_ids,
     match_published,
+    match_written,
 )
 from qwen3_inference.verify.embedding_measuring import SENT, Measured, measure
 from qwen3_inference.verify.expected import ExpectedVectors
@@ -97,6 +98,7 @@ def _judge(
         match_first_token(measured, findings)
         if published:
             match_published(subject, measured, findings)
+        match_written(subject, measured, published, findings)
         _judge_texts(subject, measured, findings)
     if findings.is_wrong("pooling"):
         findings.leave("the pooling is wrong already", MEND_FIRST)
@@ -106,6 +108,8 @@ def _judge(
         check_newlines(measured, findings, sends_ids)
     if sends_ids:
         _note_texts(measured, findings)
+    if expected is not None and findings.is_wrong("model"):
+        findings.leave("the model is another one already", MEND_FIRST)
     return fault
 
 

@@ -8,7 +8,7 @@ from qwen3_inference.errors import EngineResponseError, EngineUnavailableError
 from qwen3_inference.faults.embedding import TEXT_FAULTS
 from qwen3_inference.remote.failures import RefusedError
 from qwen3_inference.remote.raw import Rows
-from qwen3_inference.verify.compare import ALIKE, distances, unit
+from qwen3_inference.verify.compare import ALIKE, distances, how_far, unit
 from qwen3_inference.verify.embedding_measuring import SENT, Measured
 from qwen3_inference.verify.probes import FLAT, LINES, NOT_FINITE, PADDED
 from qwen3_inference.verify.results import Findings
@@ -91,7 +91,7 @@ def check_batch(measured: Measured, findings: Findings) -> None:
             "more than rounding of bfloat16 in most models; serve it in float32 to see whether it stays",
         )
     else:
-        findings.ok("batch", f"alone, twice and among others: at most {noise:.0e} (1 - cosine) apart")
+        findings.ok("batch", f"alone, twice and among others: {how_far(noise, ' (1 - cosine)')}")
 
 
 def check_numbers(subject: Endpoint | Component, findings: Findings) -> None:

@@ -3,13 +3,14 @@
 import numpy as np
 
 from qwen3_inference import golden
-from qwen3_inference.faults.embedding import RIGHT, TEXT_FAULTS, TextFault
+from qwen3_inference.faults.embedding import TEXT_FAULTS, TextFault
 from qwen3_inference.local.checkpoint import OFFICIAL_DIMENSIONS
 from qwen3_inference.remote.description import Description
 from qwen3_inference.remote.raw import Rows
 from qwen3_inference.verify.compare import ALIKE, EXACT, FITS, ROUGH, distances, nearest, unit
 from qwen3_inference.verify.embedding_measuring import BY_IDS, SENT, Measured
-from qwen3_inference.verify.expected import BY_NAME, QUERIES_BY_NAME, ComputedVectors, ExpectedVectors
+from qwen3_inference.verify.embedding_unexplained import match_two_faults, name_no_fault
+from qwen3_inference.verify.expected import BY_NAME, QUERIES_BY_NAME, ExpectedVectors
 from qwen3_inference.verify.probes import CHINA, DOCUMENTS, GRAVITY
 from qwen3_inference.verify.results import Findings
 from qwen3_inference.verify.subjects import Component, Endpoint
@@ -28,17 +29,21 @@ def match_expected(measured: Measured, expected: ExpectedVectors, findings: Find
     if match is None:
         found |= {name: float(distances(rows, other).max()) for name, other in expected.documents.items()}
         match = nearest(found, "right", exact=rounding, fits=FITS)
-    if match is None:
-        _name_cut(measured, expected, findings, found)
+    if match is not None:
+        how = f", 1 - cosine to the weights {match.from_right:.1e}" if match.name == "right" else ""
+        findings.ok("model", f"the weights of {expected.model}{how}")
+        fault, rounding = BY_NAME[match.name], max(rounding, 3 * match.distance)
+        if match.name != "right":
+            findings.fault(fault.fault, match.cosines)
+    elif (two := match_two_faults(rows, expected, findings, rounding)) is not None:
+        fault = two
+    else:
+        name_no_fault(expected, rows, findings, found)
         return None
-    how = f"1 - cosine to the weights {match.from_right:.1e}"
-    findings.ok("model", f"the weights of {expected.model}" + (f", {how}" if match.name == "right" else ""))
-    if match.name != "right":
-        findings.fault(BY_NAME[match.name].fault, f"{how}; with this fault {match.distance:.1e}")
-    for check in ("eos", "pooling"):
-        findings.ok(check, {"eos": "texts end in <|endoftext|>", "pooling": "the last token's state"}[check])
-    _match_queries(measured, expected, BY_NAME[match.name], findings, max(rounding, 3 * match.distance))
-    return BY_NAME[match.name]
+    findings.ok("eos", "texts end in <|endoftext|>")
+    findings.ok("pooling", "the last token's state")
+    _match_queries(measured, expected, fault, findings, rounding)
+    return fault
 
 
 def _is_cut(rows: Rows, expected: ExpectedVectors, findings: Findings) -> bool:
@@ -54,38 +59,6 @@ def _is_cut(rows: Rows, expected: ExpectedVectors, findings: Findings) -> bool:
         return True
     findings.wrong("model", f"another model: {size}", "serve the model that is meant, or name the one that is served")
     return False
-
-
-def _name_cut(measured: Measured, expected: ExpectedVectors, findings: Findings, found: dict[str, float]) -> None:
-    """No fault explains all texts: perhaps the longer ones are cut, else it is another model."""
-    cut = _shortest_cut(measured.documents[: len(DOCUMENTS)], expected)
-    if cut:
-        findings.ok("model", f"the weights of {expected.model}")
-        findings.wrong("truncation", f"texts are cut at {cut} tokens, in silence", "start the server with more")
-        for check in ("eos", "pooling"):
-            findings.ok(check, "right where nothing is cut")
-        return
-    near = min(found, key=lambda name: found[name])
-    findings.wrong(
-        "model",
-        f"another model or other weights than {expected.model}: cosine {1 - found['right']:.3f}, and no known fault "
-        f"explains it (nearest: {near}, {1 - found[near]:.3f})",
-        "serve the model that is meant; 4-bit files differ by more than 8-bit ones",
-    )
-
-
-def _shortest_cut(rows: Rows, expected: ExpectedVectors) -> int | None:
-    if not isinstance(expected, ComputedVectors):
-        return None
-    here = expected.reference
-    sequences = [RIGHT.ids(here.document_prompt + text, here.tokenizer, "") for text in DOCUMENTS]
-    for cut in range(2, max(map(len, sequences))):
-        ends: tuple[list[int], list[int]] = (here.end_ids, [])
-        for end in ends:
-            kept = [ids if len(ids) <= cut else [*ids[: cut - len(end)], *end] for ids in sequences]
-            if distances(rows, here.vectors(kept)).max() <= FITS:
-                return cut
-    return None
 
 
 def _match_queries(
@@ -107,16 +80,34 @@ def _match_queries(
             "look at the query_instruction of the client, and at default prompts of the server",
         )
     elif match.name != "right":
-        findings.fault(QUERIES_BY_NAME[match.name].fault, f"1 - cosine {match.from_right:.1e}, so {match.distance:.1e}")
+        findings.fault(QUERIES_BY_NAME[match.name].fault, match.cosines)
     else:
         findings.ok("prompt", "queries have the model's prompt once, documents none")
+
+
+def match_written(subject: Endpoint | Component, measured: Measured, published: bool, findings: Findings) -> None:
+    """Another client as its own reference: a query's vector is that of the text which it makes of it."""
+    if not measured.written or isinstance(measured.queries, str):
+        return
+    found = {name: float(distances(measured.queries[:1], row).max()) for name, row in measured.written.items()}
+    match = nearest(found, "right", exact=max(EXACT, measured.noise), fits=max(ALIKE, 2 * measured.noise))
+    if match is None:
+        return
+    fault = QUERIES_BY_NAME[match.name].fault
+    if match.name == "right":
+        findings.ok("prompt", "the vector of a query is that of its text behind the models' prompt")
+    elif published and subject.name in OFFICIAL_DIMENSIONS:
+        findings.fault(fault, "a query has the vector of such a text")
+    else:
+        said = f"{fault.found}, which is right only of a model that was trained so"
+        findings.unknown("prompt", said, f"{WEIGHTS}; of an official model it is wrong: {fault.remedy}")
 
 
 def match_ids(measured: Measured, findings: Findings) -> None:
     """The server as its own reference: exact ids go round its tokenizer, and show what becomes of texts."""
     texts = measured.documents[[SENT.index(text) for text in BY_IDS]]
     found = {name: float(distances(texts, rows).max()) for name, rows in measured.by_ids.items()}
-    match = nearest(found, "right", exact=EXACT, fits=max(ALIKE, 2 * measured.noise))
+    match = nearest(found, "right", exact=max(EXACT, measured.noise), fits=max(ALIKE, 2 * measured.noise))
     if match is None:
         return
     if match.name != "right":

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qwen3_inference.errors import EngineResponseError, EngineUnavailableError
-from qwen3_inference.faults.embedding import RIGHT, TEXT_FAULTS
+from qwen3_inference.faults.embedding import QUERY_FAULTS, RIGHT, RIGHT_QUERY, TEXT_FAULTS
+from qwen3_inference.prompts import DEFAULT_INSTRUCTION, query_text
 from qwen3_inference.remote.raw import Rows
 from qwen3_inference.verify.compare import distances
 from qwen3_inference.verify.probes import DOCUMENTS, FIRST, FLAT, LINES, PADDED, QUERIES, SECOND
@@ -37,6 +38,9 @@ class Measured:
     """Of SENT as texts, where the client sends ids."""
     by_ids: dict[str, Rows]
     """Of BY_IDS with each fault written into the ids, where the server takes ids and the client sends texts."""
+    written: dict[str, Rows]
+    """(1, width): of the first query as a document, its prompt written right and with each fault, where another client
+    writes prompts."""
 
     @property
     def noise(self) -> float:
@@ -71,8 +75,9 @@ def measure(subject: Endpoint | Component) -> Measured:
             as_texts = _unless_refused(subject, SENT)
         else:
             by_ids = _written_as_ids(subject)
+    queries, written = _queries(subject), {} if isinstance(subject, Endpoint) else _written_as_documents(subject)
     return Measured(
-        documents.rows, first.rows, second.rows, pair.rows, backward.rows, counted, _queries(subject), as_texts, by_ids
+        documents.rows, first.rows, second.rows, pair.rows, backward.rows, counted, queries, as_texts, by_ids, written
     )
 
 
@@ -96,6 +101,15 @@ def _written_as_ids(subject: Endpoint) -> dict[str, Rows]:
         return {}
     count = len(BY_IDS)
     return {fault.fault.name: rows[i * count : (i + 1) * count] for i, fault in enumerate(faults)}
+
+
+def _written_as_documents(subject: Component) -> dict[str, Rows]:
+    prompt, writes = query_text("", DEFAULT_INSTRUCTION), (RIGHT_QUERY, *QUERY_FAULTS)
+    try:
+        rows = subject.documents([one.write(QUERIES[0], DEFAULT_INSTRUCTION, prompt) for one in writes]).rows
+    except NO_ANSWER:
+        return {}
+    return {one.fault.name: rows[[place]] for place, one in enumerate(writes)}
 
 
 def _queries(subject: Endpoint | Component) -> Rows | str:

@@ -54,10 +54,13 @@ OTHER_TASK = "Given a web search query, retrieve passages that do NOT mention th
 _WORDS = ("sea", "bread", "stone", "light", "road", "tree", "bell", "glass")
 
 
-def long_texts(tokens: int) -> tuple[str, str, str]:
-    """Two texts of about `tokens` tokens that differ in their last sixteenth, and what both begin with."""
+def long_texts(tokens: int) -> tuple[str, str]:
+    """Two texts of about `tokens` tokens that differ in their last sixteenth.
+
+    Their words do not recur in turn: wherever they are cut, they end otherwise.
+    """
     tail = max(8, tokens // 16)
-    body = " ".join(_WORDS[index % 8] for index in range(max(1, tokens - tail)))
+    body = " ".join(_WORDS[index * 2654435761 >> 20 & 7] for index in range(max(1, tokens - tail)))
     ends = (" ".join(_WORDS[(index * step) % 8] for index in range(tail)) for step in (3, 5))
     first, second = (f"{body} {end}" for end in ends)
-    return first, second, body
+    return first, second

@@ -43,6 +43,7 @@ class EmbeddingReference:
         self._head, self._decoder, self.end_ids = loaded.head, loaded.decoder, loaded.end_ids
         self.query_prompt = loaded.query_prompt or query_text("", DEFAULT_INSTRUCTION)
         self.document_prompt = loaded.document_prompt
+        self._states: dict[tuple[int, ...], Tensor] = {}  # mean and max pooling read the same ones, of every prefix
 
     @property
     def width(self) -> int:
@@ -77,9 +78,11 @@ class EmbeddingReference:
     def _last(self, sequences: Sequence[Sequence[int]]) -> "Tensor":
         import torch
 
-        return torch.stack(
-            run_distinct(sequences, DEFAULT_MAX_BATCH_TOKENS, lambda batch: list(self._decoder.last_hidden(batch)))
-        )
+        wanted = [tuple(ids) for ids in sequences]
+        missing = [ids for ids in dict.fromkeys(wanted) if ids not in self._states]
+        states = run_distinct(missing, DEFAULT_MAX_BATCH_TOKENS, lambda batch: list(self._decoder.last_hidden(batch)))
+        self._states.update(zip(missing, states, strict=True))
+        return torch.stack([self._states[ids] for ids in wanted])
 
 
 class RerankReference:

@@ -8,12 +8,13 @@ from qwen3_inference.prompts import RERANK_PREFIX, RERANK_SUFFIX, rerank_instruc
 from qwen3_inference.remote.failures import RefusedError
 from qwen3_inference.remote.rerank_first_use import NOTHING
 from qwen3_inference.remote.rerank_inputs import PairInputs
+from qwen3_inference.verify.compare import how_far
 from qwen3_inference.verify.expected import ComputedScores, ExpectedScores
 from qwen3_inference.verify.probes import FORGED, OTHER_TASK, RED_PLANET, long_texts
 from qwen3_inference.verify.rerank_measuring import MARS, MeasuredScores, NotFiniteError, numbers
 from qwen3_inference.verify.rerank_subjects import RerankComponent, RerankEndpoint
 from qwen3_inference.verify.results import Findings
-from qwen3_inference.verify.truncation import DEFAULT_TOKENS, REMEDY
+from qwen3_inference.verify.truncation import DEFAULT_TOKENS, NO_ANSWER_DECIDES, REMEDY
 
 _SAME = 1e-4
 _BATCH_WRONG, _BATCH_FINE = 5e-2, 1e-2
@@ -83,7 +84,7 @@ def check_order_and_batch(measured: MeasuredScores, findings: Findings) -> None:
             "batch", f"scores of one document differ by {noise:.3f} from batch to batch", "serve it in float32"
         )
     else:
-        findings.ok("batch", f"alone, twice and among others: at most {noise:.0e} apart")
+        findings.ok("batch", f"alone, twice and among others: {how_far(noise)}")
 
 
 def check_instruction(subject: RerankEndpoint | RerankComponent, measured: MeasuredScores, findings: Findings) -> None:
@@ -176,9 +177,12 @@ def _check_texts(
 
 def check_long_documents(subject: RerankEndpoint | RerankComponent, findings: Findings, tokens: int | None) -> None:
     length = (tokens or subject.max_length or DEFAULT_TOKENS) - 256
-    first, second, _ = long_texts(max(64, _fitting(subject, length)))
+    first, second = long_texts(max(64, _fitting(subject, length)))
     try:
         values = [numbers(subject.ask(RED_PLANET.query, [text]).values, subject.scores)[0] for text in (first, second)]
+    except EngineUnavailableError as error:
+        findings.unknown("truncation", f"no answer to a document of {length} tokens: {error}", NO_ANSWER_DECIDES)
+        return
     except NO_SCORES as error:
         findings.ok("truncation", f"{length} tokens are refused, not cut: {error}")
         return
@@ -200,7 +204,7 @@ def _fitting(subject: RerankEndpoint | RerankComponent, length: int) -> int:
         return length
     size = length
     while size > 64:
-        own = max(map(len, subject.description.tokenizer.encode(long_texts(size)[:2])))
+        own = max(map(len, subject.description.tokenizer.encode(long_texts(size))))
         if own <= length:
             break
         size = min(size - 1, size * length // own)

@@ -6,7 +6,8 @@ from typing import Any
 from qwen3_inference.errors import EngineResponseError
 from qwen3_inference.remote.raw import RawScores
 from qwen3_inference.remote.rerank import RemoteRerankEngine
-from qwen3_inference.remote.rerank_inputs import PairInputs
+from qwen3_inference.remote.rerank_inputs import whole_prompts
+from qwen3_inference.verify.subjects import errors_of
 
 
 class RerankEndpoint:
@@ -29,7 +30,8 @@ class RerankEndpoint:
 
     def ask_ids(self, sequences: Sequence[Sequence[int]]) -> RawScores:
         """Whole prompts, round the server's template."""
-        return self.engine.ask_raw(PairInputs((), [tuple(ids) for ids in sequences]), whole_ids=True)
+        assert self.description is not None  # noqa: S101  only asked where there is one
+        return self.engine.ask_raw(whole_prompts(sequences, self.description), whole_ids=True)
 
     @property
     def takes_whole_ids(self) -> bool:
@@ -45,9 +47,10 @@ class RerankComponent:
         self.model, self.name = model, str(getattr(model, "model_name", getattr(model, "model", type(model).__name__)))
 
     def ask(self, query: str, documents: Sequence[str], task: str | None = None) -> RawScores:
-        if hasattr(self.model, "postprocess_nodes"):
-            return RawScores(_by_nodes(self.model, query, documents), None)
-        return RawScores(self.model.score(query, list(documents), instruction=task).tolist(), None)
+        with errors_of(self.model):
+            if hasattr(self.model, "postprocess_nodes"):
+                return RawScores(_by_nodes(self.model, query, documents), None)
+            return RawScores(self.model.score(query, list(documents), instruction=task).tolist(), None)
 
     @property
     def takes_task(self) -> bool:

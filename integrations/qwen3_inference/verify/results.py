@@ -91,7 +91,8 @@ class Findings:
     def all(self, decides: str) -> tuple[Check, ...]:
         """In order; what nothing was found about is unknown, and `decides` says what would tell."""
         return tuple(
-            found or Check(name, "unknown", "cannot be seen here", decides) for name, found in self._found.items()
+            found or Check(name, "unknown", "cannot be seen from outside", decides)
+            for name, found in self._found.items()
         )
 
     def _put(self, check: Check) -> None:

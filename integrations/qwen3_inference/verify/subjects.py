@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qwen3_inference.errors import EngineResponseError, EngineUnavailableError
+from qwen3_inference.errors import EngineResponseError, EngineUnavailableError, NumericalError
 from qwen3_inference.remote.description import Description, normalized
 from qwen3_inference.remote.embedding import RemoteEmbeddingEngine
 from qwen3_inference.remote.failures import RefusedError
@@ -76,14 +76,16 @@ class Component:
         self.model, self.name = model, str(getattr(model, "model_name", type(model).__name__))
 
     def documents(self, texts: Sequence[str]) -> RawVectors:
-        if hasattr(self.model, "get_text_embedding_batch"):
-            return RawVectors(_matrix(self.model.get_text_embedding_batch(list(texts))), None)
-        return RawVectors(_matrix(self.model.embed_documents(list(texts))), None)
+        with errors_of(self.model):
+            if hasattr(self.model, "get_text_embedding_batch"):
+                return RawVectors(_matrix(self.model.get_text_embedding_batch(list(texts))), None)
+            return RawVectors(_matrix(self.model.embed_documents(list(texts))), None)
 
     def queries(self, texts: Sequence[str]) -> Rows:
-        if hasattr(self.model, "get_query_embedding"):
-            return _matrix([self.model.get_query_embedding(text) for text in texts])
-        return _matrix(self.model.embed_queries(list(texts)))
+        with errors_of(self.model):
+            if hasattr(self.model, "get_query_embedding"):
+                return _matrix([self.model.get_query_embedding(text) for text in texts])
+            return _matrix(self.model.embed_queries(list(texts)))
 
 
 def embedding_subject(model: Any) -> Endpoint | Component:
@@ -97,6 +99,19 @@ def embedding_subject(model: Any) -> Endpoint | Component:
         f"{type(model).__name__} cannot be verified as an embedder; give a RemoteEmbeddingEngine, a LlamaIndex "
         "BaseEmbedding or an EmbeddingEngine"
     )
+
+
+@contextlib.contextmanager
+def errors_of(model: Any) -> Iterator[None]:
+    """Other clients have errors of their own for what a server refuses."""
+    try:
+        yield
+    except (EngineResponseError, EngineUnavailableError):
+        raise
+    except NumericalError as error:
+        raise EngineResponseError(str(error)) from error
+    except Exception as error:
+        raise RefusedError(f"{type(model).__name__} raises {type(error).__name__}: {error}") from error
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ import numpy as np
 
 from qwen3_inference.errors import EngineResponseError, EngineUnavailableError
 from qwen3_inference.faults.embedding import TextFault
-from qwen3_inference.remote.failures import RefusedError
 from qwen3_inference.remote.raw import Rows
 from qwen3_inference.verify.compare import ALIKE, FITS, distances
 from qwen3_inference.verify.expected import ComputedVectors, ExpectedVectors
@@ -14,6 +13,7 @@ from qwen3_inference.verify.subjects import Component, Endpoint
 
 DEFAULT_TOKENS = 8192
 SWITCHED_OFF = "switched off"
+NO_ANSWER_DECIDES = "more time for a request (QWEN3_RAG_SERVER_TIMEOUT, timeout=)"
 REMEDY = (
     "start the server with the whole context (TEI: --max-batch-tokens, --auto-truncate false; Ollama: num_ctx), "
     "or lower max_length to what it reads: documents are then cut here, with a warning"
@@ -33,7 +33,10 @@ def check_truncation(
     first, second = _fitting(subject, length)
     try:
         answers = [subject.documents([text]) for text in (first, second)]
-    except (RefusedError, EngineResponseError, EngineUnavailableError, ValueError) as error:
+    except EngineUnavailableError as error:
+        findings.unknown("truncation", f"no answer to a text of {length} tokens: {error}", NO_ANSWER_DECIDES)
+        return
+    except (EngineResponseError, ValueError) as error:
         findings.ok("truncation", f"{length} tokens are refused, not cut: {error}")
         return
     counted, own = answers[0].tokens, _own_length(subject, first)
@@ -79,7 +82,7 @@ def _fitting(subject: Endpoint | Component, length: int) -> tuple[str, str]:
     """Two texts of `length` tokens or a few less, by the tokenizer where there is one."""
     size = length
     while True:
-        first, second, _ = long_texts(size)
+        first, second = long_texts(size)
         own = max((n for n in (_own_length(subject, first), _own_length(subject, second)) if n is not None), default=0)
         if own <= length or size <= 16:
             return first, second
@@ -96,8 +99,9 @@ def _where(
     if isinstance(expected, ComputedVectors):
         here = expected.reference
         ids = [*here.tokenizer.encode([text])[0], *here.end_ids]
-        for cut, found in here.cut_vectors(ids, [counted] if counted else []).items():
-            if distances(np.repeat(rows, len(found), axis=0), found).min() <= ALIKE:
-                return f"texts are cut at {cut} tokens"
+        cuts = here.cut_vectors(ids, [counted] if counted else [])
+        off = {cut: distances(np.repeat(rows, len(found), axis=0), found).min() for cut, found in cuts.items()}
+        if off and min(off.values()) <= ALIKE:
+            return f"texts are cut at {min(off, key=lambda cut: off[cut])} tokens"
     length = _own_length(subject, text)
     return f"texts are cut at fewer than {length or len(text.split())} tokens"

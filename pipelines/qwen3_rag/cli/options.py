@@ -78,11 +78,16 @@ def command(
         parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + added
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {one.name: one.annotation for one in parameters}
-        run.__doc__ = function.__doc__
+        run.__doc__ = _unwrapped(function.__doc__ or "")
         app.command(name, epilog=epilog)(run)
         return function
 
     return register
+
+
+def _unwrapped(text: str) -> str:
+    """One line a paragraph: the help is wrapped to the terminal, and would keep the source's own line ends."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def fields_of(settings: Sequence[str]) -> list[str]:

@@ -52,7 +52,9 @@ def verify_command(
     Three levels, each telling more: the server alone; with the model's tokenizer (--embed-tokenizer); with the weights
     of the same model here (--embed-weights, or --against a file that --write made where they are).
     """
-    from qwen3_rag.cli.console import note, print_json
+    from qwen3_inference.verify import Report
+
+    from qwen3_rag.cli.console import note, out, print_json
 
     _check_arguments(config, embed_weights, rerank_weights, write, against)
     vectors, scores = _expected(config, embed_weights, rerank_weights, against)
@@ -61,11 +63,17 @@ def verify_command(
         note(f"written: {write}")
     if config.embed_url is None and config.rerank_url is None:
         return
-    report = _report(config, vectors, scores, truncation)
+    embedding = _verified_embedding(config, vectors, truncation)
+    if embedding and not as_json:  # before the reranker is asked, which may not answer
+        _print_checks(f"Embedding: {config.embed_url}", embedding)
+    rerank = _verified_reranker(config, scores, truncation)
+    if rerank and not as_json:
+        _print_checks(f"Reranking: {config.rerank_url}", rerank)
+    report = Report(embedding, rerank)
     if as_json:
         print_json(report.as_dict())
     else:
-        _print_report(report)
+        out.print(_summary(report))
     if report.verdict == "wrong":
         raise typer.Exit(WRONG)
 
@@ -116,49 +124,70 @@ def _write(path: Path, vectors: ExpectedVectors | None, scores: ExpectedScores |
         raise ConfigError(f"--write {path}: {error.strerror or error}") from error
 
 
-def _report(
-    config: RagConfig, vectors: ExpectedVectors | None, scores: ExpectedScores | None, truncation: bool
-) -> Report:
-    from qwen3_inference.verify import Report, verify_embedding, verify_rerank
+def _verified_embedding(config: RagConfig, vectors: ExpectedVectors | None, truncation: bool) -> tuple[Check, ...]:
+    from qwen3_inference.verify import verify_embedding
 
-    from qwen3_rag.model_servers import served_embedding, served_reranker, speaking_of
+    from qwen3_rag.model_servers import served_embedding, speaking_of
 
-    embedding: tuple[Check, ...] = ()
-    rerank: tuple[Check, ...] = ()
-    is_named = "embed_model" in config.model_fields_set  # the default is no promise of the server's
-    if config.embed_url is not None:
-        engine = served_embedding(config).engine
-        with speaking_of("embed"):
-            embedding = verify_embedding(engine, expected=vectors, published=is_named, truncation=truncation)
-    if config.rerank_url is not None:
-        name = config.reranker_name
-        if name is None:
-            raise ConfigError("--rerank-model none has nothing to verify; leave it or --rerank-url out")
-        judge = served_reranker(config, name).engine
-        is_named = is_named or "rerank_model" in config.model_fields_set
-        with speaking_of("rerank"):
-            rerank = verify_rerank(judge, expected=scores, published=is_named, truncation=truncation)
-    return Report(embedding, rerank)
+    if config.embed_url is None:
+        return ()
+    engine = served_embedding(config).engine
+    _announce(engine.model_name, config.embed_url, truncation)
+    with speaking_of("embed"):
+        return verify_embedding(engine, expected=vectors, published=_is_named(config, "embed"), truncation=truncation)
 
 
-def _print_report(report: Report) -> None:
-    from rich.markup import escape
+def _verified_reranker(config: RagConfig, scores: ExpectedScores | None, truncation: bool) -> tuple[Check, ...]:
+    from qwen3_inference.verify import verify_rerank
+
+    from qwen3_rag.model_servers import served_reranker, speaking_of
+
+    if config.rerank_url is None:
+        return ()
+    name = config.reranker_name
+    if name is None:
+        raise ConfigError("--rerank-model none has nothing to verify; leave it or --rerank-url out")
+    engine = served_reranker(config, name).engine
+    _announce(engine.model_name, config.rerank_url, truncation)
+    with speaking_of("rerank"):
+        return verify_rerank(engine, expected=scores, published=_is_named(config, "rerank"), truncation=truncation)
+
+
+def _is_named(config: RagConfig, stage: str) -> bool:
+    """The default name is no promise of the server's. The reranker's is that of the embedder where it has none."""
+    named = config.model_fields_set
+    return "embed_model" in named or (stage == "rerank" and "rerank_model" in named)
+
+
+def _announce(name: str, url: str, truncation: bool) -> None:
+    from qwen3_rag.cli.console import note
+
+    long_ones = "; then two long ones, which take longest (--no-truncation leaves them out)" if truncation else ""
+    note(f"asking {url} ({name}) about fifteen short questions{long_ones}")
+
+
+def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
     from rich.table import Table
 
-    from qwen3_rag.cli.console import out
+    from qwen3_rag.cli.console import escape, out
 
-    for title, checks in (("Embedding", report.embedding), ("Reranking", report.rerank)):
-        if not checks:
-            continue
-        table = Table(title=title, title_justify="left", expand=out.is_terminal)
-        table.add_column("check", no_wrap=True)
-        table.add_column("verdict", no_wrap=True)
-        table.add_column("found, and what to do", ratio=1, overflow="fold")
-        for one in checks:
-            colour = _COLOURS[one.verdict]
-            action = {"wrong": "do: ", "unknown": "decides: "}.get(one.verdict, "")
-            remedy = f"\n[dim]{action}{escape(one.remedy)}[/dim]" if one.remedy else ""
-            table.add_row(one.check, f"[{colour}]{one.verdict}[/{colour}]", escape(one.found) + remedy)
-        out.print(table)
-    verdict = {"right": "ok", "wrong": "wrong"}.get(report.verdict, "unknown")
-    out.print(f"[{_COLOURS[verdict]}]{report.verdict}[/{_COLOURS[verdict]}]")
+    table = Table(title=escape(title), title_justify="left", expand=out.is_terminal)
+    table.add_column("check", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("found, and what to do", ratio=1, overflow="fold")
+    for one in checks:
+        colour = _COLOURS[one.verdict]
+        action = {"wrong": "do: ", "unknown": "decides: "}.get(one.verdict, "")
+        remedy = f"\n[dim]{action}{escape(one.remedy)}[/dim]" if one.remedy else ""
+        table.add_row(one.check, f"[{colour}]{one.verdict}[/{colour}]", escape(one.found) + remedy)
+    out.print(table)
+
+
+def _summary(report: Report) -> str:
+    """The verdict, and the checks that make it."""
+    if report.verdict == "right":
+        return f"[{_COLOURS['ok']}]right[/]"
+    kinds = (("embedding", report.embedding), ("reranking", report.rerank))
+    names = [f"{one.check} ({kind})" for kind, checks in kinds for one in checks if one.verdict == report.verdict]
+    said = "nothing wrong was seen; undecided: " if report.verdict == "unknown" else ""
+    return f"[{_COLOURS[report.verdict]}]{report.verdict}[/]: {said}{', '.join(names)}"
