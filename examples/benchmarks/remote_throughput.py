@@ -13,25 +13,19 @@ is `--bar` for the median of the rounds' ratios. Ends with one JSON line; exit c
 import argparse
 import json
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from machine import add_run_options, describe, finish_options
+from model_servers import vllm
 from qwen3_inference.remote import RemoteEmbeddingEngine
 from report import heading, json_line, number, table
 from shapes import make_checkpoint
 from texts import UNTIMED, deal, source
-
-READY = 900
 
 
 def ours(engine: RemoteEmbeddingEngine, texts: tuple[str, ...]) -> float:
@@ -66,31 +60,6 @@ def check_bench(options: argparse.Namespace) -> None:
         raise SystemExit(f"`vllm bench` cannot run: {options.vllm}/bin/pip install pandas datasets")
 
 
-@contextmanager
-def server(options: argparse.Namespace, log: Path) -> Iterator[str]:
-    """The address of a vLLM server of the checkpoint, once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(options.vllm / "bin" / "vllm"), "serve", str(options.tokenizer), "--served-model-name", "model"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--runner", "pooling", "--max-model-len", "2048"]
-    command += ["--enforce-eager", "--no-enable-prefix-caching", "--dtype", options.dtype]
-    with log.open("w") as printed:
-        process = subprocess.Popen(command, stdout=printed, stderr=printed)
-        try:
-            deadline = time.monotonic() + READY
-            while not _answers(f"http://127.0.0.1:{port}/health"):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise TimeoutError("the server did not start")
-                time.sleep(1)
-            yield f"http://127.0.0.1:{port}"
-        except Exception as error:
-            raise RuntimeError(f"with a server that said:\n{log.read_text()[-3000:]}") from error
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
 def shallow(folder: Path, layers: int, into: Path) -> Path:
     """The checkpoint with its first layers alone: the same tokens and requests, less to compute for each."""
     from safetensors.torch import load_file, save_file
@@ -108,14 +77,6 @@ def shallow(folder: Path, layers: int, into: Path) -> Path:
 def _layer(name: str) -> int:
     parts = name.split("layers.")
     return int(parts[1].split(".")[0]) if len(parts) > 1 else -1
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 def measure(options: argparse.Namespace, url: str, folder: Path) -> list[dict[str, float]]:
@@ -169,7 +130,8 @@ def main() -> None:
         if options.url:
             rows = measure(options, options.url, folder)
         else:
-            with server(options, folder / "server.log") as url:
+            log, uncached = folder / "server.log", "--no-enable-prefix-caching"
+            with vllm(options.vllm, options.tokenizer, log, options.dtype, uncached) as url:
                 rows = measure(options, url, folder)
     ratio = statistics.median(row["ratio"] for row in rows)
     print(heading(describe(options)))

@@ -52,6 +52,7 @@ SHAPES = {
     "0.6B": Shape(28, 1024, 3072, 16, 8),
     "4B": Shape(36, 2560, 9728, 32, 8),
     "8B": Shape(36, 4096, 12288, 32, 8, tied=False),
+    "small": Shape(2, 128, 384, 4, 2, head_dim=64),  # the official vocabulary, and heads that servers compute
     "tiny": Shape(2, 64, 192, 4, 2, head_dim=16, vocabulary=2048),  # for trying the scripts out
 }
 
