@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from qwen3_rag.config_file import Option
 from qwen3_rag.errors import ConfigError
 
 Stage = Literal["embed", "rerank"]
-EmbedDialect = Literal["openai", "tei", "ollama", "qwen3-rag"]
-RerankDialect = Literal[
-    "vllm",
-    "sglang",
-    "tei",
-    "llama.cpp",
-    "infinity",
-    "siliconflow",
-    "dashscope",
-    "deepinfra",
-    "fireworks",
-    "qwen3-rag",
-]
 Send = Literal["auto", "text", "tokens"]
 Prompt = Literal["tokens", "client", "server"]
 
@@ -46,6 +33,17 @@ def model_name(short: str, kind: Literal["Embedding", "Reranker"]) -> str:
     """
     size = _SIZES.get(short.lower())
     return f"Qwen/Qwen3-{kind}-{size}" if size else short
+
+
+def dialects(stage: Stage) -> tuple[str, ...]:
+    """The names of the engines' tables, which are loaded only where a server is meant."""
+    if stage == "embed":
+        from qwen3_inference.remote.embedding_dialects import EMBEDDING_DIALECTS
+
+        return tuple(EMBEDDING_DIALECTS)
+    from qwen3_inference.remote.rerank_dialects import RERANK_DIALECTS
+
+    return tuple(RERANK_DIALECTS)
 
 
 class ModelSettings(BaseModel):
@@ -86,8 +84,9 @@ class ModelSettings(BaseModel):
         None,
         description="Server of the embedding model, such as http://localhost:8000/v1. Key: QWEN3_RAG_EMBED_API_KEY.",
     )
-    embed_dialect: Annotated[EmbedDialect | None, Option(group="servers", unset="openai")] = Field(
-        None, description="What it speaks; openai is for vLLM, SGLang, llama.cpp, Infinity and hosted ones."
+    embed_dialect: Annotated[str | None, Option("DIALECT", "servers", unset="openai")] = Field(
+        None,
+        description="What it speaks: openai (vLLM, SGLang, llama.cpp, Infinity, hosted ones), tei, ollama, qwen3-rag.",
     )
     embed_send: Annotated[Send | None, Option(group="servers", unset="auto")] = Field(
         None, description="Texts or token ids; auto: ids where the server takes them as they are."
@@ -99,8 +98,9 @@ class ModelSettings(BaseModel):
     rerank_url: Annotated[str | None, Option("URL", "servers", unset="the model runs here", trusted=True)] = Field(
         None, description="Server of the reranker, such as http://localhost:8001. Key: QWEN3_RAG_RERANK_API_KEY."
     )
-    rerank_dialect: Annotated[RerankDialect | None, Option(group="servers")] = Field(
-        None, description="What it speaks; needed with --rerank-url."
+    rerank_dialect: Annotated[str | None, Option("DIALECT", "servers")] = Field(
+        None,
+        description="What it speaks, such as vllm or tei; needed with --rerank-url, and told where it is missing.",
     )
     rerank_prompt: Annotated[Prompt | None, Option(group="servers", unset="the dialect's, where it has one alone")] = (
         Field(None, description="Who writes the reranker's prompt: this side as token ids, as text, or the server.")
@@ -132,6 +132,15 @@ class ModelSettings(BaseModel):
         except ValueError as error:
             raise ValueError(str(error).removeprefix("base_url").lstrip("=").replace("as api_key", _KEYS)) from None
 
+    @field_validator("embed_dialect", "rerank_dialect")
+    @classmethod
+    def _check_dialect(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value not in (
+            known := dialects("embed" if "embed" in str(info.field_name) else "rerank")
+        ):
+            raise ValueError(f"{value!r} must be one of {', '.join(known)}")
+        return value
+
     @model_validator(mode="after")
     def _check_servers(self) -> ModelSettings:
         for stage, names in ONLY_SERVED.items():
@@ -149,7 +158,7 @@ class ModelSettings(BaseModel):
         if self.rerank_url is not None and self.rerank_dialect is None:
             raise ValueError(
                 "rerank_url needs to know what that server speaks: give --rerank-dialect "
-                f"{', '.join(get_args(RerankDialect))}"
+                f"{', '.join(dialects('rerank'))}"
             )
         return self
 

@@ -79,7 +79,8 @@ async def test_a_tool_is_a_function_and_a_line(session: Session, monkeypatch: py
     monkeypatch.setattr(mcp_server, "SERVER_TOOLS", (*SERVER_TOOLS, shout))
     server = mcp_server.make_server(session)
     offered = {one.name: one for one in await server.list_tools()}
-    assert list(offered) == ["search", "ask", "get_passages", "describe_collection", "list_sources", "shout"]
+    assert list(offered)[-1] == "shout"
+    assert set(offered) > {"search", "ask", "get_passages", "describe_collection", "list_sources"}
     assert offered["shout"].input_schema["required"] == ["word"]
     assert list(offered["shout"].output_schema["properties"]) == ["word", "times"]
     assert all(one.output_schema and one.description for one in offered.values())

@@ -66,7 +66,7 @@ def test_the_object_has_what_decides(folder: Path) -> None:
         for name, (low, high) in result["intervals"][stage].items():
             assert low <= result[stage][name] <= high
     for name, one in result["difference"].items():
-        assert set(one) == {"mean", "low", "high", "p", "wins", "ties", "losses"}
+        assert set(one) >= {"mean", "low", "high", "p", "wins", "ties", "losses"}
         assert one["mean"] == pytest.approx(result["reranked"][name] - result["dense"][name], abs=2e-6)
         assert one["wins"] + one["ties"] + one["losses"] == len(WORDS)
         assert 0 < one["p"] <= 1
@@ -83,7 +83,9 @@ def test_a_run_against_itself_shows_no_difference(folder: Path) -> None:
     first = evaluate(folder, "--top-k", "5", "--save", "one.run")
     again = evaluate(folder, "--top-k", "5", "--against", "one.run", "--fail-below", "ndcg@10=against")
     for one in again["difference"].values():
-        assert one == {"mean": 0, "low": 0, "high": 0, "p": 1, "wins": 0, "ties": len(WORDS), "losses": 0}
+        assert (
+            one.items() >= {"mean": 0, "low": 0, "high": 0, "p": 1, "wins": 0, "ties": len(WORDS), "losses": 0}.items()
+        )
     assert again["reranked"] == first["reranked"]
     rows = [line.split() for line in Path("one.run").read_text().splitlines()]
     assert all(len(row) == 6 and repr(float(row[4])) == row[4] for row in rows)

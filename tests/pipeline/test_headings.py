@@ -28,7 +28,8 @@ def nodes(text: str, kind: str, **metadata: str) -> list[TextNode]:
 
 
 def test_the_way_stands_in_place_of_the_heading() -> None:
-    title, text = split_front_matter(MARKDOWN)
+    found, text = split_front_matter(MARKDOWN)
+    title = found["title"]
     assert [under_headings(one) for one in nodes(text, "markdown", title=str(title))] == [
         "Tea\nIntro.",
         "Tea > Green tea\nSteep.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,6 +65,10 @@ def evaluate_command(
     sweep_top_k: Annotated[
         str | None, typer.Option(metavar="N,N,...", help="The same at these numbers of candidates.")
     ] = None,
+    metric: Annotated[
+        list[str],
+        typer.Option(metavar="NAME@K", help="A further metric, such as recall@5 or ndcg@3. Repeatable."),
+    ] = [],  # noqa: B006  Typer copies it
     fail_below: Annotated[
         list[str],
         typer.Option(
@@ -81,20 +85,22 @@ def evaluate_command(
     from qwen3_rag.cli.console import note, print_json
     from qwen3_rag.cli.evaluation_report import print_evaluation
     from qwen3_rag.evaluation.compared import compared
+    from qwen3_rag.evaluation.metrics import METRICS, check_metric
     from qwen3_rag.evaluation.pairs import ScoredPairs
     from qwen3_rag.evaluation.ranking import rank_all
     from qwen3_rag.evaluation.report import failures, report_of
     from qwen3_rag.evaluation.trec import read_run, write_run
 
     check_html(html)
-    bounds = _bounds(fail_below, against)
+    metrics = tuple(dict.fromkeys((*METRICS, *map(check_metric, metric))))
+    bounds = _bounds(fail_below, against, metrics)
     base = read_run(against) if against else None
     sweeps = {"dimensions": _numbers(sweep_dimensions, "dimensions"), "top_k": _numbers(sweep_top_k, "top-k")}
     with judged(config, folder, labels, quiet) as (session, judgements, complete), kept(session, runs) as journal:
         with _counted(len(judgements.queries), not quiet) as on_question:
             ranked, refused = rank_all(session, judgements, journal, on_question)
         asked = judgements.only(one.id for one in ranked)
-        found = compared(ranked, asked, base)
+        found = compared(ranked, asked, base, metrics)
         result = report_of(found, session.config.top_k, base is not None)
         if save:
             write_run(save, found.runs[found.last])
@@ -221,15 +227,13 @@ def _numbers(text: str | None, name: str) -> list[int]:
     return found
 
 
-def _bounds(given: list[str], against: Path | None) -> dict[str, float | None]:
+def _bounds(given: list[str], against: Path | None, metrics: Sequence[str]) -> dict[str, float | None]:
     """Metric to its least value, or None for: not worse than `--against`."""
-    from qwen3_rag.evaluation.metrics import METRICS
-
     bounds: dict[str, float | None] = {}
     for one in given:
         name, _, value = (part.strip() for part in one.partition("="))
-        if name not in METRICS:
-            raise ConfigError(f"--fail-below {one!r}: METRIC must be one of {', '.join(METRICS)}")
+        if name not in metrics:
+            raise ConfigError(f"--fail-below {one!r}: METRIC must be one of {', '.join(metrics)}, or given by --metric")
         if value == _BASE and against is None:
             raise ConfigError(f"--fail-below {one!r} needs --against RUN")
         try:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from qwen3_rag.cli.console import out
+from qwen3_rag.evaluation.significance import Difference
 from qwen3_rag.query.phrasing import headline
 
 _FEW = 20
@@ -35,10 +36,10 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
 
 def print_difference(title: str, result: Mapping[str, Any]) -> None:
     """The paired comparison, a line a metric."""
-    table = Table(title, "difference", "95 % interval", "p", "wins", "ties", "losses")
-    for name, one in result["difference"].items():
-        counts = (str(one[kind]) for kind in ("wins", "ties", "losses"))
-        table.add_row(name, f"{one['mean']:+.4f}", _interval(one["low"], one["high"], "+"), f"{one['p']:.3g}", *counts)
+    rows = {name: Difference(**one).cells() for name, one in result["difference"].items()}
+    table = Table(title, *next(iter(rows.values())))
+    for name, cells in rows.items():
+        table.add_row(name, *map(escape, cells.values()))
     out.print(table)
 
 

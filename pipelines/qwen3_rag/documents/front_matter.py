@@ -19,32 +19,39 @@ _END = {"---": re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.M), "+++": re.co
 _KEY = re.compile(r"[\w.$@/-]+(?: [\w.$@/-]+){0,2}")
 
 
-def split_front_matter(text: str) -> tuple[str | None, str]:
-    """(title, text without the front matter); (None, the whole text) where there is none.
+KEPT = ("title",)
+"""Keys that become a document's metadata, by which passages can be filtered. Values are one line of text."""
+
+
+def split_front_matter(text: str) -> tuple[dict[str, str], str]:
+    """(KEPT keys with their values, text without the front matter); ({}, the whole text) where there is none.
 
     >>> split_front_matter("---\\ntitle: Tea\\n---\\nSteep.")
-    ('Tea', 'Steep.')
+    ({'title': 'Tea'}, 'Steep.')
     >>> split_front_matter("---\\n\\nNo keys here.\\n\\n---\\nText.")
-    (None, '---\\n\\nNo keys here.\\n\\n---\\nText.')
+    ({}, '---\\n\\nNo keys here.\\n\\n---\\nText.')
     """
     start = _BLOCK.match(text)
     end = start and _END[start[1]].search(text, start.end(), start.end() + MAX_CHARS)
     if not start or not end:
-        return None, text
+        return {}, text
     block = text[start.end() : end.start()]
     if not block.strip():
         # Two rules with nothing between them: an empty block. With a blank line first, they are rules (as in Pandoc).
-        return None, text[end.end() :] if not block else text
+        return {}, text[end.end() :] if not block else text
     try:
-        found = _toml_title(block) if start[1] == "+++" else _yaml_title(block)
+        found = _toml_values(block) if start[1] == "+++" else _yaml_values(block)
     except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError, ValueError):
         found = None
-    return (None, text) if found is None else (found or None, text[end.end() :])
+    if found is None:
+        return {}, text
+    values = {key: " ".join((found.get(key) or found.get(key.title()) or "").split()) for key in KEPT}
+    return {key: value for key, value in values.items() if value}, text[end.end() :]
 
 
-def _yaml_title(block: str) -> str | None:
-    """The title, empty when there is none; None unless `block` is a mapping of keys. Nothing is constructed from the
-    nodes, so that neither tags nor aliases have an effect."""
+def _yaml_values(block: str) -> dict[str, str] | None:
+    """Keys with plain values as they are written; None unless `block` is a mapping of keys. Nothing is constructed from
+    the nodes, so that neither tags nor aliases have an effect."""
     if not block.split("\n", 1)[0].strip():
         return None
     root = yaml.compose(block, Loader=yaml.SafeLoader)
@@ -56,13 +63,14 @@ def _yaml_title(block: str) -> str | None:
         return None
     if all(" " in key for key in values):
         return None
-    title = values.get("title", values.get("Title"))
-    if not isinstance(title, yaml.ScalarNode) or title.tag == "tag:yaml.org,2002:null":
-        return ""
-    return " ".join(title.value.split())
+    return {
+        key: value.value
+        for key, value in values.items()
+        if isinstance(value, yaml.ScalarNode) and value.tag != "tag:yaml.org,2002:null"
+    }
 
 
-def _toml_title(block: str) -> str | None:
+def _toml_values(block: str) -> dict[str, str] | None:
     values = tomllib.loads(block)
-    title = values.get("title")
-    return None if not values else " ".join(title.split()) if isinstance(title, str) else ""
+    plain = {key: value for key, value in values.items() if not isinstance(value, list | dict)}
+    return {key: str(value) for key, value in plain.items()} if values else None

@@ -54,8 +54,8 @@ class MarkdownReader(BaseReader):
     """One document a file. Front matter is taken off, its title kept as metadata."""
 
     def lazy_load_data(self, file: Path, source: str | None = None, **_: Any) -> Iterator[Document]:
-        title, text = split_front_matter(read_text(Path(file)))
-        metadata = {"title": title[:MAX_METADATA]} if title else {}
+        found, text = split_front_matter(read_text(Path(file)))
+        metadata = {key: value[:MAX_METADATA] for key, value in found.items()}
         if not text.strip():
             raise UnreadableError("empty")
         yield make_document(text, source or source_name(Path(file)), "markdown", **metadata)

@@ -47,19 +47,21 @@ class Compared:
         ]
 
 
-def compared(ranked: Sequence[Ranked], labels: Labels, against: Run | None = None) -> Compared:
+def compared(
+    ranked: Sequence[Ranked], labels: Labels, against: Run | None = None, metrics: Sequence[str] = METRICS
+) -> Compared:
     """The last stage beside `against`, a run from a file; without one, beside the first stage, where there are two."""
     labels = labels.only(one.id for one in ranked)
     dense, reranked = runs_of(ranked)
     runs = {"dense": dense} | ({"reranked": reranked} if reranked else {})
-    values = {stage: by_question(labels.qrels, run) for stage, run in runs.items()}
+    values = {stage: by_question(labels.qrels, run, metrics) for stage, run in runs.items()}
     base = (dense, values["dense"]) if reranked else None
     if against is not None:
-        base = _named_as_here(ranked, labels.qrels, against)
+        base = _named_as_here(ranked, labels.qrels, against, metrics)
     return Compared(ranked, labels, runs, values, base)
 
 
-def _named_as_here(ranked: Sequence[Ranked], qrels: Qrels, against: Run) -> tuple[Run, Values]:
+def _named_as_here(ranked: Sequence[Ranked], qrels: Qrels, against: Run, metrics: Sequence[str]) -> tuple[Run, Values]:
     """A run from a file, by the names of these questions and documents, and measured; files write names without
     spaces."""
     if not {trec_id(question) for question in qrels} & set(against):
@@ -70,7 +72,7 @@ def _named_as_here(ranked: Sequence[Ranked], qrels: Qrels, against: Run) -> tupl
         if (scores := against.get(trec_id(one.id))) is not None:
             names = {trec_id(name): name for name in (*one.dense, *qrels[one.id])}
             run[one.id] = {names.get(name, name): score for name, score in scores.items()}
-    return run, by_question(qrels, run)
+    return run, by_question(qrels, run, metrics)
 
 
 def _top(labels: Labels, ranked: Ranked, scores: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -8,18 +8,24 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from qwen3_rag.errors import ConfigError
+
 Run = dict[str, dict[str, float]]
 """Question id to document id to score."""
 Values = dict[str, npt.NDArray[np.float64]]
 """Metric to its value for each question, in the questions' order."""
 
 Value = TypeVar("Value", int, float)
+MAX_DEPTH = 100_000
 
 METRICS = ("ndcg@10", "mrr@10", "recall@50")
+"""Those of every evaluation; `KINDS` are the further ones that can be asked for."""
+KINDS = {"ndcg": "nDCG", "mrr": "RR", "recall": "R", "judged": "Judged"}
+"""What stands before the `@` to its name in ir-measures, which says how it is computed."""
 
 
 def by_question(qrels: Mapping[str, Mapping[str, int]], run: Run, names: Sequence[str] = METRICS) -> Values:
-    """Values of `ndcg@K`, `mrr@K`, `recall@K`, `judged@K` for every question of `qrels`; an unanswered one has 0."""
+    """Values of measures, such as `ndcg@10`, for every question of `qrels`; an unanswered one has 0."""
     import ir_measures
 
     measures = {_measure(name): name for name in names}
@@ -64,7 +70,23 @@ def _by_place(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def _measure(name: str) -> Any:
-    from ir_measures import RR, Judged, R, nDCG
+    import ir_measures
 
     kind, _, depth = name.partition("@")
-    return {"ndcg": nDCG, "mrr": RR, "recall": R, "judged": Judged}[kind] @ int(depth)
+    return getattr(ir_measures, KINDS[kind]) @ int(depth)
+
+
+def check_metric(name: str) -> str:
+    """The name, if it is a measure at a depth.
+
+    Raises:
+        ConfigError: it is none.
+
+    >>> check_metric("recall@5")
+    'recall@5'
+    """
+    kind, _, depth = name.partition("@")
+    if kind not in KINDS or not (depth.isascii() and depth.isdigit()) or not 1 <= int(depth) <= MAX_DEPTH:
+        known = ", ".join(f"{kind}@K" for kind in KINDS)
+        raise ConfigError(f"{name!r:.80} is no metric: there are {known}, with K from 1 to {MAX_DEPTH}")
+    return name

@@ -7,7 +7,7 @@ from typing import Any
 
 from qwen3_rag.evaluation.compared import Compared, compared
 from qwen3_rag.evaluation.labels import Labels, Qrels
-from qwen3_rag.evaluation.metrics import METRICS, Run, Values, by_question, rounded
+from qwen3_rag.evaluation.metrics import Run, Values, by_question, rounded
 from qwen3_rag.evaluation.ranking import Ranked
 from qwen3_rag.evaluation.significance import SEED, Difference, Numbers, compare, interval
 from qwen3_rag.evaluation.threshold import separation
@@ -29,7 +29,7 @@ def report_of(found: Compared, top_k: int, against: bool = False) -> dict[str, A
     qrels, values, last = found.labels.qrels, found.values, found.runs[found.last]
     differences: dict[str, Difference] = {}
     if found.base is not None:
-        differences = {name: compare(values[found.last][name], found.base[1][name]) for name in METRICS}
+        differences = {name: compare(values[found.last][name], found.base[1][name]) for name in values[found.last]}
     apart = separation(qrels, found.runs["reranked"]) if "reranked" in found.runs else None
     return {
         "dense": means(values["dense"]),
@@ -37,7 +37,9 @@ def report_of(found: Compared, top_k: int, against: bool = False) -> dict[str, A
         "questions": len(found.ranked),
         "seed": SEED,
         "judged@10": rounded(by_question(qrels, last, ["judged@10"])["judged@10"].mean()),
-        "intervals": {stage: {name: list(_interval(one[name])) for name in METRICS} for stage, one in values.items()},
+        "intervals": {
+            stage: {name: list(_interval(column)) for name, column in one.items()} for stage, one in values.items()
+        },
         "difference": {name: one.to_json() for name, one in differences.items()} or None,
         "against": against,
         "seconds": _seconds(found.ranked),

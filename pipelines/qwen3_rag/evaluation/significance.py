@@ -38,6 +38,17 @@ class Difference:
     ties: int
     losses: int
 
+    def cells(self) -> dict[str, str]:
+        """The columns of a printed comparison."""
+        return {
+            "difference": f"{self.mean:+.4f}",
+            "95 % interval": f"[{self.low:+.4f}, {self.high:+.4f}]",
+            "p": f"{self.p:.3g}",
+            "wins": str(self.wins),
+            "ties": str(self.ties),
+            "losses": str(self.losses),
+        }
+
     @property
     def is_better(self) -> bool:
         return self.p < LEVEL and self.mean > 0

@@ -38,6 +38,9 @@ POST: Mapping[str, Handler] = {
     "/ingest": ingest,
 }
 
+PUBLIC = frozenset({"/"})
+"""Need no token, for they hold no data."""
+
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
@@ -59,7 +62,7 @@ def make_app(service: Service, lifespan: Lifespan | None = None) -> Starlette:
         routes=routes,
         middleware=[
             Middleware(Counting, service.metrics, known),
-            Middleware(Security, service.settings),
+            Middleware(Security, service.settings, PUBLIC),
         ],
         exception_handlers={HTTPException: on_error},
         lifespan=lifespan,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Collection
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,16 +17,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from qwen3_rag.serve.failures import HttpError
 from qwen3_rag.serve.settings import ServeSettings
 
-PUBLIC = ("/",)
-"""Needs no token: the page, which holds no data."""
 _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<name>[^:\[\]/@\s]+))(?::(?P<port>\d{1,5}))?")
 
 
 class Security:
-    """Middleware that answers what may not be asked."""
+    """Middleware that answers what may not be asked. `public` paths need no token."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
-        self._app, self._settings = app, settings
+    def __init__(self, app: ASGIApp, settings: ServeSettings, public: Collection[str]) -> None:
+        self._app, self._settings, self._public = app, settings, public
         self._token = _digest(settings.token.get_secret_value()) if settings.token is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +44,7 @@ class Security:
         for origin in headers.getlist("origin"):
             if origin.lower() not in (f"http://{hosts[0]}".lower(), f"https://{hosts[0]}".lower()):
                 return HttpError(403, f"a page of {origin[:100]!r} may not ask this service")
-        if self._token is None or path in PUBLIC:
+        if self._token is None or path in self._public:
             return None
         given = headers.getlist("authorization")
         scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
