@@ -13,6 +13,7 @@ from llama_index.core.readers.base import BaseReader
 from llama_index.core.schema import Document, TextNode
 from qwen3_rag.documents.chunking import PassageParser
 from qwen3_rag.documents.decoding import UnreadableError
+from qwen3_rag.documents.formats import FORMATS, format_of
 from qwen3_rag.documents.optional import MissingReaderError
 from qwen3_rag.documents.read_code import CodeReader
 from qwen3_rag.documents.read_html import HtmlReader
@@ -237,3 +238,14 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / name).write_bytes(b"%PDF-1.4")
     with pytest.raises(MissingReaderError, match=r"pip install 'llama-index-qwen3\[documents\]'"):
         load(READERS[name], tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".qmd", ".Rmd"])
+def test_quarto_and_r_markdown_are_markdown(suffix: str) -> None:
+    file = Path(f"report{suffix}")
+    file.write_text("---\ntitle: Rain\noutput: html_document\n---\n# Method\n\n```{r, echo=FALSE}\nplot(rain)\n```\n")
+    kind = format_of(file)
+    assert kind == "markdown"
+    [passage] = passages(load(FORMATS[kind].reader, file))
+    assert passage.get_content() == "# Method\n\n```{r, echo=FALSE}\nplot(rain)\n```"
+    assert (passage.metadata["title"], passage.metadata["header_path"]) == ("Rain", "Method")

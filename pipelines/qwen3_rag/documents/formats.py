@@ -38,7 +38,7 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "markdown": Format((".md", ".markdown", ".mdx"), MarkdownReader(), cut="headings"),
+    "markdown": Format((".md", ".markdown", ".mdx", ".qmd", ".rmd"), MarkdownReader(), cut="headings"),
     "rst": Format((".rst",), TextReader("rst"), cut="rst"),
     "text": Format((".txt", ".text"), TextReader()),
     "beir": Format((".jsonl",), BeirReader(), cut="whole", names=("corpus.jsonl",)),
