@@ -106,6 +106,7 @@ def test_who_writes_the_prompt_is_never_guessed(settings, message):
          "https://api.fireworks.ai/inference/v1/rerank"),
         (RERANK_DIALECTS["deepinfra"].ways["server"].route, "https://api.deepinfra.com",
          "https://api.deepinfra.com/v1/inference/Qwen/Qwen3-Reranker-4B"),
+        (RERANK_DIALECTS["xinference"].ways["server"].route, "http://h:9997", "http://h:9997/v1/rerank"),
         (RERANK_DIALECTS["vllm"].ways["tokens"].route, "http://gateway/team/v1", "http://gateway/team/classify"),
     ],
 )  # fmt: skip

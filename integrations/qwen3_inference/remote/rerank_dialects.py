@@ -150,6 +150,14 @@ RERANK_DIALECTS = {
             {"client": Way(Route("/rerank"), _cohere(raw_scores=False, return_documents=False), _RESULTS)},
         ),
         RerankDialect(
+            "xinference",
+            {
+                "server": Way(
+                    Route("/rerank", root="/v1"), _cohere(instruction="instruction", return_documents=False), _RESULTS
+                )
+            },
+        ),
+        RerankDialect(
             "siliconflow",
             {"server": Way(Route("/rerank", root="/v1"), _cohere(instruction="instruction"), _RESULTS)},
         ),
