@@ -13,7 +13,7 @@ from qwen3_rag.errors import ConfigError
 from qwen3_rag.evaluation.beir import BeirData, read_beir
 from qwen3_rag.evaluation.jsonl import read_lines
 from qwen3_rag.evaluation.labels import question_id, read_labels
-from qwen3_rag.evaluation.metrics import Run, measure, order
+from qwen3_rag.evaluation.metrics import Run, by_question, measure, order
 from qwen3_rag.evaluation.ranking import Ranked, by_document
 from qwen3_rag.evaluation.report import report
 from qwen3_rag.evaluation.threshold import separation
@@ -40,6 +40,18 @@ def test_metrics_of_a_known_ranking() -> None:
     run = {"a": {"o": 3.0, "x": 2.0, "y": 1.0}}  # nothing was found for b
     ndcg = (1 / math.log2(3) + 1 / math.log2(4)) / (1 + 1 / math.log2(3)) / 2
     assert measure(qrels, run) == pytest.approx({"ndcg@10": ndcg, "mrr@10": 0.25, "recall@50": 0.5}, abs=1e-6)
+
+
+def test_further_metrics_of_a_known_ranking() -> None:
+    qrels = {"a": {"x": 1, "y": 2, "w": 1}, "b": {"z": 1}}
+    run = {"a": {"o": 3.0, "x": 2.0, "y": 1.0}, "b": {"o": 2.0, "z": 1.0}}
+    found = by_question(qrels, run, ["hit@1", "hit@2", "map@2", "map@100"])
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "hit@1": [0, 0],
+        "hit@2": [1, 1],
+        "map@2": pytest.approx([(1 / 2) / 3, 1 / 2]),
+        "map@100": pytest.approx([(1 / 2 + 2 / 3) / 3, 1 / 2]),
+    }
 
 
 def test_a_document_counts_with_its_best_passage() -> None:

@@ -79,6 +79,15 @@ def test_the_object_has_what_decides(folder: Path) -> None:
     assert all(row["before"] and row["after"] and row["question"] for row in moved)
 
 
+def test_further_metrics_stand_beside_the_others(folder: Path) -> None:
+    arguments = ("--top-k", "5", "--metric", "recall@2", "--metric", "recall@2", "--metric", "ndcg@1")
+    result = evaluate(folder, *arguments, "--fail-below", "recall@2=0")
+    for part in ("dense", "reranked", "difference"):
+        assert set(result[part]) == {*METRICS, "recall@2", "ndcg@1"}
+    assert result["reranked"]["recall@2"] <= result["reranked"]["recall@50"]
+    assert "recall@2" in call("evaluate", folder, *arguments).stdout
+
+
 def test_a_run_against_itself_shows_no_difference(folder: Path) -> None:
     first = evaluate(folder, "--top-k", "5", "--save", "one.run")
     again = evaluate(folder, "--top-k", "5", "--against", "one.run", "--fail-below", "ndcg@10=against")
@@ -108,6 +117,9 @@ def test_a_better_base_and_a_value_too_low_are_exit_5(folder: Path) -> None:
     ("arguments", "said"),
     [
         (("--fail-below", "map=1"), "ndcg@10, mrr@10, recall@50"),
+        (("--metric", "ndcg"), "ndcg@K"),
+        (("--metric", "accuracy@3"), "recall@K"),
+        (("--metric", "recall@0"), "from 1"),
         (("--fail-below", "ndcg@10=high"), "a number"),
         (("--fail-below", "ndcg@10=nan"), "a number"),
         (("--fail-below", "ndcg@10=against"), "--against"),

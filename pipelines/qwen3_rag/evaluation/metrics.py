@@ -20,7 +20,7 @@ MAX_DEPTH = 100_000
 
 METRICS = ("ndcg@10", "mrr@10", "recall@50")
 """Those of every evaluation; `KINDS` are the further ones that can be asked for."""
-KINDS = {"ndcg": "nDCG", "mrr": "RR", "recall": "R", "judged": "Judged"}
+KINDS = {"ndcg": "nDCG", "mrr": "RR", "recall": "R", "hit": "Success", "map": "AP", "judged": "Judged"}
 """What stands before the `@` to its name in ir-measures, which says how it is computed."""
 
 
