@@ -36,8 +36,12 @@ def sigmoid(logits):
         ({"labels": 2}, lambda logits: sigmoid(logits[:, 1] - logits[:, 0])),
         ({"labels": 2, "id2label": {0: "yes", 1: "no"}}, lambda logits: sigmoid(logits[:, 0] - logits[:, 1])),
         ({"labels": 2, "problem_type": "multi_label_classification"}, lambda logits: sigmoid(logits[:, 1])),
+        (
+            {"labels": 2, "id2label": {0: "entailment", 1: "not_entailment"}},
+            lambda logits: sigmoid(logits[:, 0] - logits[:, 1]),
+        ),
     ],
-    ids=["one", "one, identity", "two", "two, named", "two, independent"],
+    ids=["one", "one, identity", "two", "two, named", "two, independent", "two, as QNLI names them"],
 )
 def test_a_classifier_is_scored_with_its_own_head(reranker_folder, tmp_path, tied, settings, probability):
     folder = copy(reranker_folder, tmp_path / "model", classifier(tied=tied, **settings))

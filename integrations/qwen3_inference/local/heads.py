@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LM_HEAD, _SCORE = "lm_head.weight", "score.weight"
 # What a score is where these are named: with both, the probability is the sigmoid of the logit.
 _ACTIVATIONS = ("Sigmoid", "Identity")
-_POSITIVE = {"yes", "true", "relevant", "positive", "1", "label_1"}
+_POSITIVE = {"yes", "true", "relevant", "positive", "entailment", "1", "label_1"}
 
 
 def head_shapes(architecture: Architecture, kind: str, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
