@@ -21,6 +21,7 @@ QUERIES = {
     "prompt twice": lambda query: query_text(query_text(query, DEFAULT_INSTRUCTION), DEFAULT_INSTRUCTION),
     "prompt with a space": lambda query: query_text(f" {query}", DEFAULT_INSTRUCTION),
     "newline of the prompt": lambda query: query_text(query, DEFAULT_INSTRUCTION).replace("\n", " "),
+    "the prompt of E5 models": lambda query: f"query: {query}",
     "": lambda query: query_text(query, DEFAULT_INSTRUCTION),
 }
 

@@ -169,6 +169,10 @@ QUERY_FAULTS = (
         lambda query, task, _: f"{task} {query}",
     ),
     QueryFault(
+        _prompt("other model's", "queries have 'query: ' before them, the prompt of E5 models"),
+        lambda query, *_: f"query: {query}",
+    ),
+    QueryFault(
         _prompt("no task", "queries have 'Query:' before them, and no instruction"), lambda query, *_: f"Query:{query}"
     ),
 )
