@@ -5,20 +5,22 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from llama_index.core.schema import TextNode
+from qwen3_rag import Models, Session
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError
 from qwen3_rag.query.engine import make_retriever
 from qwen3_rag.query.filters import parse_filters
 from qwen3_rag.store.vector_store import RagVectorStore
-from support.hashing import HashingEmbedding
+from support.hashing import IDENTITY, HashingEmbedding
 
-from .conftest import OpenStore
+from .conftest import OpenStore, write
 
 SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
@@ -110,3 +112,21 @@ def test_the_collections_own_fields_are_texts(search: Callable[[str], list[dict[
 def test_what_is_no_condition_is_refused(pair: str) -> None:
     with pytest.raises(ConfigError, match="--filter"):
         parse_filters([pair])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "---\ntitle: Tea\nauthor:  Sen  Rikyu\ndate: 1591-02-28\ntags: [tea]\n---\n",
+        '+++\ntitle = "Tea"\nauthor = "Sen Rikyu"\ndate = 1591-02-28\n+++\n',
+    ],
+    ids=["yaml", "toml"],
+)
+def test_author_and_date_of_front_matter_can_be_named(block: str, lite: str) -> None:
+    write(Path("docs"), {"tea.md": f"{block}Steep.", "other.md": "---\ndate: 2024-05-01\n---\nBoil."})
+    config = RagConfig(uri=lite, embed_model="tiny")
+    with Session(config, models=Models(HashingEmbedding(), IDENTITY, None)) as session:
+        session.ingest(["docs"])
+        conditions = ("author=Sen Rikyu", "date<1600-01-01", "date>=2024-05-01")
+        found = [[row.source for row in session.search("tea", filters=[one]).dense] for one in conditions]
+    assert found == [["docs/tea.md"], ["docs/tea.md"], ["docs/other.md"]]

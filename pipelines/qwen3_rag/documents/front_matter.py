@@ -19,7 +19,7 @@ _END = {"---": re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.M), "+++": re.co
 _KEY = re.compile(r"[\w.$@/-]+(?: [\w.$@/-]+){0,2}")
 
 
-KEPT = ("title",)
+KEPT = ("title", "author", "date")
 """Keys that become a document's metadata, by which passages can be filtered. Values are one line of text."""
 
 
