@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from qwen3_rag.evaluation.significance import Numbers, compare, interval, randomisation_p
+from scipy import stats
 
 MADE = {
     "plain": lambda random: random.normal(0.02, 0.1, 225),
@@ -91,3 +92,18 @@ def test_the_interval_covers_the_true_mean() -> None:
         low, high = interval(random.exponential(0.5, 100), resamples=500)
         covered += low <= 0.5 <= high
     assert covered >= 178
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_the_effect_size_stays_where_questions_are_added(kind: str) -> None:
+    gains = values(kind)
+    once, fourfold = (compare(np.tile(gains, times), np.zeros(times * len(gains))) for times in (1, 4))
+    assert once.effect == pytest.approx(stats.ttest_1samp(gains, 0).statistic / len(gains) ** 0.5)
+    assert fourfold.effect == pytest.approx(once.effect, rel=0.01)
+    assert fourfold.p <= once.p
+    assert once.cells()["effect"] == f"{once.effect:+.2f}"
+
+
+def test_equal_differences_have_no_effect_size() -> None:
+    found = compare(np.full(5, 0.5), np.full(5, 0.25))
+    assert (found.to_json()["effect"], found.cells()["effect"]) == (None, "-")

@@ -28,7 +28,11 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Difference:
-    """A run minus another, question by question: the mean, its 95 % interval, p, and how many questions gain."""
+    """A run minus another, question by question: the mean, its 95 % interval, p, and how many questions gain.
+
+    `effect` is the effect size, the mean in standard deviations of the differences (Cohen's d of pairs): p gets smaller
+    with more questions, it does not. None where all questions differ by the same.
+    """
 
     mean: float
     low: float
@@ -37,6 +41,7 @@ class Difference:
     wins: int
     ties: int
     losses: int
+    effect: float | None = None
 
     def cells(self) -> dict[str, str]:
         """The columns of a printed comparison."""
@@ -47,6 +52,7 @@ class Difference:
             "wins": str(self.wins),
             "ties": str(self.ties),
             "losses": str(self.losses),
+            "effect": "-" if self.effect is None else f"{self.effect:+.2f}",
         }
 
     @property
@@ -57,8 +63,8 @@ class Difference:
     def is_worse(self) -> bool:
         return self.p < LEVEL and self.mean < 0
 
-    def to_json(self) -> dict[str, float | int]:
-        return {name: value if isinstance(value, int) else rounded(value) for name, value in asdict(self).items()}
+    def to_json(self) -> dict[str, float | int | None]:
+        return {name: rounded(value) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
 def interval(values: Numbers, *, resamples: int = RESAMPLES, seed: int = SEED) -> tuple[float, float]:
@@ -91,7 +97,9 @@ def compare(
     low, high = interval(gains, resamples=resamples, seed=seed)
     wins, losses = int((gains > 0).sum()), int((gains < 0).sum())
     p = randomisation_p(gains, flips=flips, seed=seed)
-    return Difference(float(gains.mean()), low, high, p, wins, len(gains) - wins - losses, losses)
+    spread = float(gains.std(ddof=1)) if np.ptp(gains) else 0.0
+    effect = float(gains.mean()) / spread if spread else None
+    return Difference(float(gains.mean()), low, high, p, wins, len(gains) - wins - losses, losses, effect)
 
 
 def randomisation_p(gains: Numbers, *, flips: int = FLIPS, seed: int = SEED) -> float:
