@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from qwen3_rag import ConfigError
-from qwen3_rag.serve.app import GET, POST
+from qwen3_rag import ConfigError, RagConfig, Session
+from qwen3_rag.serve.app import GET, POST, PUBLIC, make_app
+from qwen3_rag.serve.service import Service
 from qwen3_rag.serve.settings import ServeSettings
 from support.service import Running, good, refused
 
@@ -29,7 +30,7 @@ def guarded(serving: Serving) -> Running:
 def test_no_token_no_answer(guarded: Running, caplog: pytest.LogCaptureFixture) -> None:
     wrong = ["", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN, "Bearer Ω"]
     with caplog.at_level(logging.DEBUG), httpx.Client(base_url=guarded.url, trust_env=False) as stranger:
-        for method, path in (*ROUTES, ("GET", "/nothing")):
+        for method, path in (*(one for one in ROUTES if one[1] not in PUBLIC), ("GET", "/nothing")):
             refused(stranger.request(method, path, json={} if method == "POST" else None), 401, "no token")
         for header in wrong:
             answer = stranger.get("/health", headers={"Authorization": header.encode()})
@@ -41,6 +42,16 @@ def test_no_token_no_answer(guarded: Running, caplog: pytest.LogCaptureFixture) 
     assert good(guarded.http.post("/search", json={"query": "tea"}))["dense"]
     said = "".join(caplog.messages) + repr(guarded.service.settings) + "".join(guarded.said)
     assert TOKEN not in said
+
+
+async def test_whoever_restarts_the_process_needs_neither_token_nor_models(config: RagConfig) -> None:
+    """A probe of a container: a service that loads is alive, and /health is for those who ask."""
+    loading = make_app(Service(Session(config), ServeSettings(port=0, token=SecretStr(TOKEN))))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(loading), base_url="http://127.0.0.1") as probe:
+        answer = await probe.get("/live")
+        assert (answer.status_code, answer.json()) == (200, {"status": "live"})
+        assert (await probe.get("/health")).status_code == 401
+        assert (await probe.get("/health", headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 503
 
 
 @pytest.mark.parametrize("method_path", ROUTES, ids=" ".join)

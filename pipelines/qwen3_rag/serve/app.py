@@ -18,12 +18,13 @@ from qwen3_rag.serve.page import page
 from qwen3_rag.serve.reading import passages, sources
 from qwen3_rag.serve.security import Security
 from qwen3_rag.serve.service import Handler, Service, endpoint
-from qwen3_rag.serve.status import health, metrics
+from qwen3_rag.serve.status import health, live, metrics
 from qwen3_rag.serve.vectors import embeddings, models, rerank
 from qwen3_rag.serve.writing import ingest, job
 
 GET: Mapping[str, Handler] = {
     "/health": health,
+    "/live": live,
     "/metrics": metrics,
     "/sources": sources,
     "/passages": passages,
@@ -38,7 +39,7 @@ POST: Mapping[str, Handler] = {
     "/ingest": ingest,
 }
 
-PUBLIC = frozenset({"/"})
+PUBLIC = frozenset({"/", "/live"})
 """Need no token, for they hold no data."""
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]

@@ -1,4 +1,4 @@
-"""`GET /health` and `GET /metrics`."""
+"""`GET /health`, `GET /live` and `GET /metrics`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ async def health(service: Service, request: Request) -> Response:
         return JSONResponse(await asyncio.wait_for(asyncio.to_thread(service.health), _SECONDS))
     except TimeoutError:
         raise unavailable(f"the database did not answer within {_SECONDS:g} s") from None
+
+
+async def live(service: Service, request: Request) -> Response:
+    """The process answers, also while models load, when `/health` is 503: for what restarts a process that hangs."""
+    return JSONResponse({"status": "live"})
 
 
 async def metrics(service: Service, request: Request) -> Response:
