@@ -76,6 +76,9 @@ class ModelSettings(BaseModel):
         None, description="cpu, cuda, cuda:1, mps."
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="Number format of weights.")
+    max_batch_tokens: Annotated[int | None, Option("N", "all", unset="2048")] = Field(
+        None, ge=1, description="Tokens computed at once by a model that runs here; try 16384 on a GPU."
+    )
     embed_revision: str | None = Field(None, description="Hub revision of the embedding model.")
     rerank_revision: str | None = Field(None, description="Hub revision of the reranker.")
     cache_folder: Annotated[str | None, Option(trusted=True)] = Field(None, description="Folder for downloaded models.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qwen3_rag.config import RagConfig
 from qwen3_rag.errors import ConfigError, UnavailableError
@@ -66,10 +66,8 @@ def load_embedder(config: RagConfig) -> BaseEmbedding:
             model_name=config.embedder_name,
             query_instruction=query_instruction,
             dimensions=config.dimensions,
-            device=config.device,
-            dtype=config.dtype,
             revision=config.embed_revision,
-            cache_folder=config.cache_folder,
+            **_local(config),
         )
     except ValueError as error:
         raise ConfigError(f"--embed-model {config.embed_model}: {error}") from error
@@ -93,13 +91,17 @@ def load_reranker(config: RagConfig, top_n: int | None = None) -> BaseNodePostpr
             model=name,
             top_n=top_n,
             instruction=instruction,
-            device=config.device,
-            dtype=config.dtype,
             revision=config.rerank_revision,
-            cache_folder=config.cache_folder,
+            **_local(config),
         )
     except ValueError as error:
         raise ConfigError(f"--rerank-model {config.rerank_model}: {error}") from error
+
+
+def _local(config: RagConfig) -> dict[str, Any]:
+    """The settings of both models where they run here; what is not set is the classes' own default."""
+    names = ("device", "dtype", "cache_folder", "max_batch_tokens")
+    return {name: value for name in names if (value := getattr(config, name)) is not None}
 
 
 def hub_advice(error: Exception) -> str:

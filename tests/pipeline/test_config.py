@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS
 from qwen3_rag.config import RagConfig, load_config, shown_settings
 from qwen3_rag.errors import ConfigError
+from qwen3_rag.models import load_models
 
 
 def test_arguments_beat_environment_beats_file_beats_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,3 +99,12 @@ def test_tiny_is_a_name_also_beside_a_folder_called_so(tmp_path: Path, monkeypat
     (tmp_path / "tiny").mkdir()
     monkeypatch.chdir(tmp_path)
     assert RagConfig(embed_model="tiny").reranker_name == "tiny"
+
+
+def test_tokens_computed_at_once_reach_both_models() -> None:
+    models = load_models(RagConfig(embed_model="tiny", max_batch_tokens=512))
+    assert (models.embed.max_batch_tokens, models.rerank.max_batch_tokens) == (512, 512)
+    as_they_are = load_models(RagConfig(embed_model="tiny"))
+    assert as_they_are.embed.max_batch_tokens == as_they_are.rerank.max_batch_tokens == DEFAULT_MAX_BATCH_TOKENS
+    with pytest.raises(ConfigError, match="max_batch_tokens"):
+        load_config({"max_batch_tokens": 0})

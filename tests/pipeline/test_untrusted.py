@@ -69,6 +69,7 @@ PLAIN = {
     "chunk_size": 256,
     "chunk_overlap": 16,
     "batch_size": 8,
+    "max_batch_tokens": 4096,
     "top_k": 20,
     "top_n": 5,
     "rerank_context": "none",
