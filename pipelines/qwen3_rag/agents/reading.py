@@ -13,6 +13,7 @@ from qwen3_rag.agents.results import DocumentPart, document_part
 from qwen3_rag.agents.tool import AgentTool
 from qwen3_rag.documents.invisible import visible
 from qwen3_rag.errors import ConfigError
+from qwen3_rag.query.rows import DocumentPassages
 from qwen3_rag.session import Session
 
 GET_PASSAGES = (
@@ -45,12 +46,16 @@ def read_tool(session: Session, max_chars: int = MAX_CHARS) -> AgentTool:
 
 
 def read_part(session: Session, source: str, start: int, count: int, max_chars: int) -> DocumentPart:
+    """Passages of a document, see `find_document`."""
+    return document_part(find_document(session, source, start, count), start, max_chars)
+
+
+def find_document(session: Session, source: str, start: int = 0, count: int | None = None) -> DocumentPassages:
     """Passages of a document by its name, or by its name without the invisible letters in it, as it is shown."""
     try:
-        found = session.show(source, start, count)
+        return session.show(source, start, count)
     except ConfigError:
         hidden = [one for one in session.sources() if one != visible(one) == source]
         if len(hidden) != 1:
             raise
-        found = session.show(hidden[0], start, count)
-    return document_part(found, start, max_chars)
+        return session.show(hidden[0], start, count)

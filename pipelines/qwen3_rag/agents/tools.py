@@ -12,6 +12,7 @@ from qwen3_rag.agents.arguments import MAX_TOP_N
 from qwen3_rag.agents.choosing import among
 from qwen3_rag.agents.describing import describe_tool
 from qwen3_rag.agents.listing import list_tool
+from qwen3_rag.agents.outlining import outline_tool
 from qwen3_rag.agents.reading import read_tool
 from qwen3_rag.agents.retrieval import ask_tool, search_tool
 from qwen3_rag.agents.tool import AgentTool
@@ -28,6 +29,7 @@ AGENT_TOOLS: Sequence[MakeTool] = (
     lambda session: search_tool(_stages(session)),
     lambda session: ask_tool(_stages(session), session.writer),
     read_tool,
+    outline_tool,
     describe_tool,
 )
 """What `make_tools` gives an agent of this process."""
@@ -39,8 +41,7 @@ SERVER_TOOLS: Sequence[MakeTool] = (*AGENT_TOOLS, list_tool)
 def make_tools(
     config: RagConfig, store: RagVectorStore, models: Models, *, llm: LLM | None = None
 ) -> list[FunctionTool]:
-    """`search`, `ask`, `get_passages` and `describe_collection` over the configured collection. Without `llm` the
-    configured one answers.
+    """The `AGENT_TOOLS` over the configured collection. Without `llm` the configured one answers.
 
     >>> agent = FunctionAgent(tools=make_tools(config, store, models), llm=OpenAI("gpt-4o-mini"))
     >>> print(await agent.run("How is data stored in Milvus?"))
