@@ -29,5 +29,5 @@ async def main() -> None:
 
 asyncio.run(main())
 
-# ['ask', 'describe_collection', 'get_passages', 'list_sources', 'search']
+# ['ask', 'describe_collection', 'get_outline', 'get_passages', 'list_sources', 'search']
 # food/bread.md -> Yeast makes the dough rise before it goes into the oven.

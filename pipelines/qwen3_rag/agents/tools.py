@@ -29,8 +29,8 @@ AGENT_TOOLS: Sequence[MakeTool] = (
     lambda session: search_tool(_stages(session)),
     lambda session: ask_tool(_stages(session), session.writer),
     read_tool,
-    outline_tool,
     describe_tool,
+    outline_tool,
 )
 """What `make_tools` gives an agent of this process."""
 
