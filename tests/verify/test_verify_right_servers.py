@@ -6,7 +6,7 @@ import pytest
 import torch
 from qwen3_inference.hub import tiny_folder
 from qwen3_inference.remote import RemoteEmbeddingEngine, RemoteRerankEngine
-from qwen3_inference.verify import Report, scores_of, vectors_of, verify_embedding, verify_rerank
+from qwen3_inference.verify import Report, verify_embedding, verify_rerank
 from support.checkpoints import SHAPES, make_checkpoint
 from support.fault_server import FaultServer
 
@@ -28,7 +28,7 @@ def pair(request, tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_a_right_pair_of_servers(pair, dtype):
+def test_a_right_pair_of_servers(pair, dtype, expected_vectors, expected_scores):
     embedder, reranker = pair
     with FaultServer(embedder=embedder, reranker=reranker, dtype=dtype, template=True) as server:
         for tokenizers in ((None, None), tuple(map(str, pair))):
@@ -37,15 +37,17 @@ def test_a_right_pair_of_servers(pair, dtype):
             found = Report(verify_embedding(embedding, long_tokens=300), verify_rerank(rerank, long_tokens=600))
             assert found.verdict != "wrong", found
         found = Report(
-            verify_embedding(embedding, expected=vectors_of(str(embedder)), long_tokens=300),
-            verify_rerank(rerank, expected=scores_of(str(reranker)), long_tokens=600),
+            verify_embedding(embedding, expected=expected_vectors(embedder), long_tokens=300),
+            verify_rerank(rerank, expected=expected_scores(reranker), long_tokens=600),
         )
         assert found.verdict != "wrong", found
         if dtype is torch.float32:
             assert found.verdict == "right", found
 
 
-def test_both_endpoints_take_less_than_thirty_requests(embedding_folder, reranker_folder):
+def test_both_endpoints_take_less_than_thirty_requests(
+    embedding_folder, reranker_folder, expected_vectors, expected_scores
+):
     with FaultServer(embedder=embedding_folder, reranker=reranker_folder, template=True) as server:
         for send in ("auto", "text"):
             embedding = RemoteEmbeddingEngine(server.url, "model", send=send, tokenizer=str(embedding_folder))
@@ -53,6 +55,6 @@ def test_both_endpoints_take_less_than_thirty_requests(embedding_folder, reranke
                 server.url, "model", dialect="vllm", prompt="server", tokenizer=str(reranker_folder)
             )
             server.seen.clear()
-            verify_embedding(embedding, expected=vectors_of(str(embedding_folder)), long_tokens=300)
-            verify_rerank(rerank, expected=scores_of(str(reranker_folder)), long_tokens=600)
+            verify_embedding(embedding, expected=expected_vectors(embedding_folder), long_tokens=300)
+            verify_rerank(rerank, expected=expected_scores(reranker_folder), long_tokens=600)
             assert len(server.seen) < 30

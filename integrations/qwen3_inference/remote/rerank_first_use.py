@@ -76,21 +76,28 @@ def _without_reading(found: Scores) -> str:
 async def _prompt_fault(found: Scores, counted: int | None, prompts: WrittenPrompts) -> str:
     names = ["right", *(one.fault.name for one in PROMPT_FAULTS if one.fault.name.startswith(("missing", "twice")))]
     words = {one.fault.name: one.fault.found for one in PROMPT_FAULTS}
-    if prompts.by_ids is not None:
-        sequences = [ids for name in names for ids in prompts.ids(name, _COMPARED)]
-        asked = whole_prompts(sequences, prompts.description)
-        try:
-            values = (await prompts.by_ids((), asked.documents, answer_ids=asked.answer_ids)).values
-        except (EngineResponseError, EngineUnavailableError, ValueError):  # not every server has the route
-            values = []
-        if len(values) == len(sequences) and all(isinstance(value, int | float) for value in values):
-            by_ids = np.array(values, dtype=np.float64).reshape(len(names), len(_COMPARED))
-            apart = np.abs(by_ids - found[list(_COMPARED)]).max(axis=1)
-            nearest = int(apart.argmin())
-            is_wrong = apart[0] > _OTHER_PROMPT and apart[nearest] < min(_SAME_PROMPT, apart[0] / 10)
-            return words[names[nearest]] if is_wrong else ""
+    if prompts.by_ids is not None and (right := await _by_ids(prompts.by_ids, ["right"], prompts)) is not None:
+        usual = found[list(_COMPARED)]
+        apart = np.abs(right - usual).max()
+        if apart <= _OTHER_PROMPT:
+            return ""
+        others = await _by_ids(prompts.by_ids, names[1:], prompts)
+        off = np.abs(others - usual).max(axis=1) if others is not None else np.array([np.inf])
+        return words[names[1 + int(off.argmin())]] if off.min() < min(_SAME_PROMPT, apart / 10) else ""
     if prompts.counts and counted is not None:
         for name in names[1:]:
             if counted == sum(map(len, prompts.ids(name, range(len(DOCUMENTS))))):
                 return f"{words[name]} (the server counts {counted} tokens)"
     return ""
+
+
+async def _by_ids(ask: ScoreAsking, names: Sequence[str], prompts: WrittenPrompts) -> Scores | None:
+    """Probabilities (names, compared documents) of prompts with those faults; None where there is no such route."""
+    asked = whole_prompts([ids for name in names for ids in prompts.ids(name, _COMPARED)], prompts.description)
+    try:
+        values = (await ask((), asked.documents, answer_ids=asked.answer_ids)).values
+    except (EngineResponseError, EngineUnavailableError, ValueError):
+        return None
+    if len(values) != len(asked.documents) or not all(isinstance(value, int | float) for value in values):
+        return None
+    return np.array(values, dtype=np.float64).reshape(len(names), len(_COMPARED))

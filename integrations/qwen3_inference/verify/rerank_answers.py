@@ -17,6 +17,8 @@ from qwen3_inference.verify.results import Findings
 from qwen3_inference.verify.truncation import DEFAULT_TOKENS, NO_ANSWER_DECIDES, REMEDY
 
 _SAME = 1e-4
+_ASKED_AGAIN = 2
+"""Documents that show whether an instruction is read; each is a whole prompt that no cache of the server has."""
 _BATCH_WRONG, _BATCH_FINE = 5e-2, 1e-2
 NO_SCORES = (RefusedError, EngineResponseError, EngineUnavailableError, NotFiniteError, ValueError)
 _FAULTS = {one.fault.name: one.fault for one in SCORE_FAULTS}
@@ -95,7 +97,7 @@ def check_instruction(subject: RerankEndpoint | RerankComponent, measured: Measu
         findings.not_applicable("instruction", "this server has no field for it; the client refuses one")
         return
     try:
-        answer = subject.ask(RED_PLANET.query, RED_PLANET.documents, OTHER_TASK)
+        answer = subject.ask(RED_PLANET.query, RED_PLANET.documents[:_ASKED_AGAIN], OTHER_TASK)
         found = numbers(answer.values, subject.scores)
     except NO_SCORES as error:
         findings.unknown(

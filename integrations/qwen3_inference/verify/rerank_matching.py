@@ -10,13 +10,13 @@ from qwen3_inference.remote.raw import Rows
 from qwen3_inference.verify.compare import logit_distance, nearest
 from qwen3_inference.verify.expected import PROMPTS_BY_NAME, ExpectedScores
 from qwen3_inference.verify.probes import PAIRS, RED_PLANET
-from qwen3_inference.verify.rerank_measuring import BY_IDS, MARS, MeasuredScores
+from qwen3_inference.verify.rerank_measuring import BY_IDS, MARS, SAME, MeasuredScores
 from qwen3_inference.verify.rerank_subjects import RerankComponent, RerankEndpoint
 from qwen3_inference.verify.results import Findings
 
 WEIGHTS = "--rerank-weights MODEL with the same model, or --against a file that `verify --write` made of it"
 _FAULTS: dict[str, Fault] = {one.fault.name: one.fault for one in (*SCORE_FAULTS, *PROMPT_FAULTS)}
-_EXACT, _FITS = 1e-4, 0.3
+_EXACT, _FITS = SAME, 0.3
 """Largest difference as logits: of float32, and of bfloat16 with 8-bit weights."""
 
 
@@ -75,7 +75,8 @@ def match_prompt_ids(measured: MeasuredScores, findings: Findings) -> None:
     """The server as its own reference: whole prompts as ids go round its template."""
     texts = measured.pairs[list(BY_IDS)]
     found = {name: _apart(texts, rows) for name, rows in measured.by_ids.items()}
-    match = nearest(found, "right", exact=_EXACT, fits=0.05) if found else None
+    noise = measured.noise_of_logits
+    match = nearest(found, "right", exact=max(_EXACT, noise), fits=max(0.05, noise)) if found else None
     if match is None:
         return
     if match.name == "right":

@@ -1,14 +1,15 @@
 """The requests to a reranking endpoint: about ten, each short but that of the truncation probe."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from qwen3_inference.errors import EngineResponseError, EngineUnavailableError
-from qwen3_inference.faults.rerank import PROMPT_FAULTS, RIGHT_PROMPT
+from qwen3_inference.faults.rerank import PROMPT_FAULTS, RIGHT_PROMPT, PromptFault
 from qwen3_inference.local.rerank import sigmoid
+from qwen3_inference.prompts import DEFAULT_INSTRUCTION
 from qwen3_inference.remote.raw import Rows
 from qwen3_inference.verify.compare import logit_distance
 from qwen3_inference.verify.probes import ASKED, NOT_FINITE, PAIRS, RED_PLANET
@@ -17,6 +18,8 @@ from qwen3_inference.verify.rerank_subjects import RerankComponent, RerankEndpoi
 MARS = 1
 BY_IDS = (0, 2)
 """Of PAIRS: two that the model is less sure of."""
+SAME = 1e-4
+"""Largest difference as logits of two scores in float32."""
 
 
 class NotFiniteError(Exception):
@@ -62,13 +65,14 @@ def measure_scores(subject: RerankEndpoint | RerankComponent) -> MeasuredScores:
     alone = subject.ask(RED_PLANET.query, [documents[MARS]])
     backward = subject.ask(RED_PLANET.query, [*documents[::-1], documents[MARS], *NOT_FINITE])
     values = [numbers(answer.values, subject.scores) for answer in answers]
-    return MeasuredScores(
+    measured = MeasuredScores(
         np.concatenate(values),
         float(numbers(alone.values, subject.scores)[0]),
         numbers(backward.values, subject.scores),
         (alone.tokens, answers[0].tokens),
-        _written_as_ids(subject),
+        {},
     )
+    return replace(measured, by_ids=_written_as_ids(subject, measured))
 
 
 def numbers(values: Sequence[Any], kind: str) -> Rows:
@@ -80,20 +84,23 @@ def numbers(values: Sequence[Any], kind: str) -> Rows:
     return sigmoid(found) if kind == "logit" else found
 
 
-def _written_as_ids(subject: RerankEndpoint | RerankComponent) -> dict[str, Rows]:
+def _written_as_ids(subject: RerankEndpoint | RerankComponent, measured: MeasuredScores) -> dict[str, Rows]:
+    """The right prompt; the others, which are many tokens, only where that one does not explain the scores."""
     if not isinstance(subject, RerankEndpoint) or not subject.takes_whole_ids or subject.prompt == "tokens":
         return {}
-    description = subject.description
-    if description is None:
-        return {}
-    from qwen3_inference.prompts import DEFAULT_INSTRUCTION
-
-    task = description.instruction or DEFAULT_INSTRUCTION
-    written = (RIGHT_PROMPT, *PROMPT_FAULTS)
-    pairs = [PAIRS[place] for place in BY_IDS]
-    sequences = [one.ids(*pair, task, description.tokenizer) for one in written for pair in pairs]
     try:
-        rows = numbers(subject.ask_ids(sequences).values, subject.scores)
+        found = _ask_written(subject, (RIGHT_PROMPT,))
+        apart = logit_distance(measured.pairs[list(BY_IDS)], found[RIGHT_PROMPT.fault.name])
+        return found if apart <= max(SAME, measured.noise_of_logits) else found | _ask_written(subject, PROMPT_FAULTS)
     except (EngineResponseError, EngineUnavailableError, ValueError, NotFiniteError):
         return {}
+
+
+def _ask_written(subject: RerankEndpoint, written: Sequence[PromptFault]) -> dict[str, Rows]:
+    assert subject.description is not None  # noqa: S101  only asked where there is one
+    tokenizer, task = subject.description.tokenizer, subject.description.instruction or DEFAULT_INSTRUCTION
+    pairs = [PAIRS[place] for place in BY_IDS]
+    rows = numbers(
+        subject.ask_ids([one.ids(*pair, task, tokenizer) for one in written for pair in pairs]).values, subject.scores
+    )
     return {one.fault.name: rows[i * len(pairs) : (i + 1) * len(pairs)] for i, one in enumerate(written)}
