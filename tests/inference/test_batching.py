@@ -1,9 +1,19 @@
-"""Batches by token budget; halving when memory runs out."""
+"""Batches by token budget, one after another or side by side; halving when memory runs out."""
+
+import threading
+import time
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from qwen3_inference.local.batching import is_out_of_memory, plan_batches, run_batches, run_distinct
+from qwen3_inference.local.batching import (
+    is_out_of_memory,
+    plan_batches,
+    plan_side_by_side,
+    run_batches,
+    run_distinct,
+)
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=30)
 
@@ -24,6 +34,64 @@ def test_batches_are_sorted_by_length_the_longest_first():
     lengths = [3, 9, 4, 2, 9]
     flat = [lengths[i] for batch in plan_batches(lengths, 9) for i in batch]
     assert flat == sorted(lengths, reverse=True)
+
+
+@given(lengths=LENGTHS, budget=st.integers(4, 120), workers=st.integers(2, 4))
+def test_batches_side_by_side_share_the_budget_and_are_about_equal(lengths, budget, workers):
+    batches = plan_side_by_side(lengths, budget, workers)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or sum(lengths[i] for i in batch) <= budget // workers for batch in batches)
+    sums = [sum(lengths[i] for i in batch) for batch in batches]
+    if sum(lengths) <= budget // 2 and len(lengths) >= workers:
+        assert len(batches) <= 2 * workers
+        assert max(sums) - min(sums) <= max(lengths)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_large_batches_run_side_by_side_and_halve_where_memory_ends(two_threads):
+    """Both workers wait for each other once: neither would go on if they took turns."""
+    lengths, together, sizes = [300, 200, 301, 199, 10], threading.Barrier(2), []
+
+    def forward(batch: list[int]) -> list[int]:
+        sizes.append(len(batch))
+        if len(sizes) <= 2:
+            together.wait(20)
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        assert torch.get_num_threads() == 1
+        return [lengths[index] for index in batch]
+
+    done: list[list[int]] = []
+    assert run_batches(lengths, 2048, forward, done.append, threads=2) == lengths
+    assert sorted(index for batch in done for index in batch) == list(range(5))
+    assert len(sizes) == 6
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("where", ["forward", "progress"])
+def test_an_error_ends_batches_side_by_side(two_threads, where):
+    calls: list[int] = []
+
+    def forward(batch: list[int]) -> list[int]:
+        calls.append(len(batch))
+        time.sleep(0.02)
+        if where == "forward":
+            raise KeyError("forward")
+        return batch
+
+    def progress(done: list[int]) -> None:
+        raise KeyError("progress")
+
+    with pytest.raises(KeyError, match=where):
+        run_batches([300] * 400, 600, forward, progress, threads=2)
+    assert len(calls) < 200
+    assert torch.get_num_threads() == 2
 
 
 def out_of_memory_over(limit: int, sizes: list[int]):
@@ -64,9 +132,9 @@ def test_another_error_is_not_retried():
 
 
 def test_progress_counts_every_text_once_also_after_halving():
-    done: list[int] = []
+    done: list[list[int]] = []
     run_batches([1] * 7, 100, out_of_memory_over(2, []), done.append)
-    assert sum(done) == 7
+    assert sorted(index for batch in done for index in batch) == list(range(7))
 
 
 def test_an_exception_in_progress_ends_the_work_between_two_batches():
@@ -76,7 +144,7 @@ def test_an_exception_in_progress_ends_the_work_between_two_batches():
         batches.append(batch)
         return batch
 
-    def stop(done: int) -> None:
+    def stop(done: list[int]) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

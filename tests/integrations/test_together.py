@@ -10,7 +10,7 @@ from llama_index.embeddings.qwen3 import DocumentText, Qwen3Embedding
 from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 from qwen3_inference import NumericalError, use_instruction
 from qwen3_inference.local.parallel import side_by_side
-from support.engines import FLOAT32_ON_CPU, PROBABILITY_TOLERANCE, VECTOR_TOLERANCE, assert_close, reranker
+from support.engines import FLOAT32_ON_CPU, PROBABILITY_TOLERANCE, VECTOR_TOLERANCE, assert_close, embedder, reranker
 
 QUERIES = [
     "What stores vectors?",
@@ -51,6 +51,18 @@ def test_scores_together_are_the_scores_one_by_one(reranker_folder, three_thread
         engine.score_many(["a", "b"], [["x"]])
     with pytest.raises(ValueError, match="no room for a document"):
         reranker(reranker_folder, max_length=128).score_many(["short", "long " * 200], [["x"], ["y"]])
+
+
+def test_passages_side_by_side_give_what_they_give_alone(reranker_folder, embedding_folder, three_threads):
+    passages = [f"{number} {text}" for number in range(12) for text in PASSAGES]
+    counts: list[int] = []
+    scores = reranker(reranker_folder).score(QUERIES[0], passages, progress=counts.append)
+    vectors = embedder(embedding_folder).embed_documents(passages)
+    assert len(counts) > 1
+    assert sum(counts) == len(passages)
+    torch.set_num_threads(1)
+    assert_close(scores, reranker(reranker_folder).score(QUERIES[0], passages), PROBABILITY_TOLERANCE)
+    assert_close(vectors, embedder(embedding_folder).embed_documents(passages), VECTOR_TOLERANCE)
 
 
 def test_side_by_side_keeps_the_order_and_ends_with_the_first_error(three_threads):

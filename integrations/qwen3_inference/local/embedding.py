@@ -155,7 +155,7 @@ class TorchEmbeddingEngine(TorchEngine["LoadedEmbedder"]):
                     vectors = torch.nn.functional.normalize(vectors[:, :length], dim=-1)
                 return list(vectors.float().cpu().numpy())
 
-        rows = run_distinct(sequences, self.settings.max_batch_tokens, forward, progress)
+        rows = run_distinct(sequences, self.settings.max_batch_tokens, forward, progress, self._threads())
         vectors = np.stack(rows) if rows else np.zeros((0, length), np.float32)
         raise_for_non_finite(vectors, "vector")
         return vectors

@@ -101,6 +101,12 @@ class TorchEngine(Generic[Model]):
     ) -> Model:
         raise NotImplementedError
 
+    def _threads(self) -> int:
+        """Torch's threads where forwards can run side by side: on a CPU."""
+        import torch
+
+        return torch.get_num_threads() if self._loaded()[1].decoder.device.type == "cpu" else 1
+
     def _prefix(self, text: str, ids: list[int]) -> tuple[list[int], "KeyValues"]:
         """Ids and keys and values of a prompt that starts many sequences; the last few are kept."""
         if text not in self._prefixes:

@@ -102,7 +102,7 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
         progress: Progress | None,
     ) -> list[npt.NDArray[np.float32]]:
         tasks = [partial(self._logits, *pair, instruction, progress) for pair in zip(queries, documents, strict=True)]
-        if self._loaded()[1].decoder.device.type != "cpu":
+        if self._threads() == 1:
             return [task() for task in tasks]
         # All share one prompt: at worst its prefix is computed by each thread that finds none yet.
         return side_by_side(tasks)
@@ -124,7 +124,7 @@ class TorchRerankEngine(TorchEngine["LoadedReranker"]):
             logits: list[float] = (hidden @ model.logit_row).tolist()
             return logits
 
-        rows = run_distinct(sequences, self.settings.max_batch_tokens, forward, progress)
+        rows = run_distinct(sequences, self.settings.max_batch_tokens, forward, progress, self._threads())
         logits = np.array(rows, dtype=np.float32)
         raise_for_non_finite(logits, "score")
         return logits
