@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from machine import add_run_options, describe, finish_options
 from model_servers import VLLM_RERANKER, vllm
@@ -40,17 +41,25 @@ def ways(stage: str, url: str, folder: Path, expected: Path) -> dict[str, list[s
     }
 
 
-def measure(command: list[str], log: Path) -> dict[str, Any]:
-    before, began = asked(log), time.perf_counter()
+def measure(command: list[str], log: Path, url: str) -> dict[str, Any]:
+    before, read, began = asked(log), tokens(url), time.perf_counter()
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     seconds = time.perf_counter() - began
     assert done.returncode in (0, 5), done.stderr
-    return {"seconds": seconds, "requests": asked(log) - before, "verdict": json.loads(done.stdout)["verdict"]}
+    verdict = json.loads(done.stdout)["verdict"]
+    return {"seconds": seconds, "requests": asked(log) - before, "tokens": tokens(url) - read, "verdict": verdict}
 
 
 def asked(log: Path) -> int:
     """Requests that the server has answered, by its access log."""
     return log.read_text(encoding="utf-8").count('"POST /')
+
+
+def tokens(url: str) -> int:
+    """Tokens that the server has read."""
+    with urlopen(f"{url}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return int(sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:prompt_tokens_total")))
 
 
 def main() -> None:
@@ -74,13 +83,13 @@ def main() -> None:
                 for turn in range(options.repeats):
                     for way in options.given:
                         command = ways(stage, url, folder, expected)[way]
-                        rows.append({"stage": stage, "given": way, "round": turn + 1, **measure(command, log)})
+                        rows.append({"stage": stage, "given": way, "round": turn + 1, **measure(command, log, url)})
                         print(rows[-1], file=sys.stderr, flush=True)
     passed = all(row["requests"] < REQUESTS for row in rows)
     passed = passed and all(row["seconds"] < SECONDS for row in rows if row["given"] != "weights")
     print(heading(describe(options)))
     cells = [[row["stage"], row["given"], str(row["requests"]), number(row["seconds"]), row["verdict"]] for row in rows]
-    print(table(("stage", "verify is given", "requests", "seconds", "verdict"), cells))
+    print(table(("stage", "verify is given", "requests", "tokens", "seconds", "verdict"), cells))
     print(json_line(describe(options), rows, bars={"requests": REQUESTS, "seconds": SECONDS}, passed=passed))
     if not passed:
         raise SystemExit(5)

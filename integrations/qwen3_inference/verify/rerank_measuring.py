@@ -63,7 +63,7 @@ def measure_scores(subject: RerankEndpoint | RerankComponent) -> MeasuredScores:
     documents = list(RED_PLANET.documents)
     answers = [subject.ask(one.query, one.documents) for one in ASKED]
     alone = subject.ask(RED_PLANET.query, [documents[MARS]])
-    backward = subject.ask(RED_PLANET.query, [*documents[::-1], documents[MARS], *NOT_FINITE])
+    backward = subject.ask(RED_PLANET.query, [*documents[::-1], documents[MARS], ". ".join(NOT_FINITE)])
     values = [numbers(answer.values, subject.scores) for answer in answers]
     measured = MeasuredScores(
         np.concatenate(values),

@@ -11,18 +11,12 @@ from qwen3_inference.verify.subjects import errors_of
 
 
 class RerankEndpoint:
-    """A server by its remote engine, asked in the engine's own way."""
+    """A server by its remote engine, asked in the engine's own way; its first use, which tells less, is left out."""
 
     def __init__(self, engine: RemoteRerankEngine) -> None:
         self.engine, self.name, self.scores = engine, engine.model_name, engine.scores
         self.description = engine.describe()
         self.max_length, self.prompt = engine.max_length, engine.prompt
-        self.refusal = ""
-        """Why the engine's first use refuses the server."""
-        try:
-            engine.first_use()
-        except EngineResponseError as error:
-            self.refusal = str(error)
 
     def ask(self, query: str, documents: Sequence[str], task: str | None = None) -> RawScores:
         inputs = self.engine.inputs(query, documents, instruction=task)

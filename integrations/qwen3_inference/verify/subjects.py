@@ -37,12 +37,10 @@ class Endpoint:
         self.engine, self.name = engine, engine.model_name
         self.description = engine.describe()
         self.max_length, self.dialect, self.send = engine.max_length, engine.dialect, engine.send
-        self.refusal = ""
-        """Why the engine's first use refuses the server; it then has no way for texts yet."""
         try:
             self.as_tokens = engine.first_use().as_tokens
-        except (EngineResponseError, UndecidedError) as error:
-            self.refusal, self.as_tokens = str(error), engine.send == "tokens"
+        except (EngineResponseError, UndecidedError):  # it refuses the server, and has no way for texts yet
+            self.as_tokens = engine.send == "tokens"
 
     @property
     def takes_ids(self) -> bool:
