@@ -21,9 +21,12 @@ from typing import Any
 
 import pytest
 from support.checkpoints import SHAPES, Shape, make_checkpoint
+from support.seeds import NAME, SEED, seed_hypothesis, seed_libraries
 from support.servers import milvus_lite_server
 
 gc.set_threshold(50_000, 20, 20)  # as the console script does
+seed_hypothesis()  # before tests are imported: they ask it for their number of examples
+
 # Core ships this vocabulary and finds it itself; a spawned worker that unpickles a SentenceSplitter would download it.
 CORE = find_spec("llama_index.core")
 if CORE is not None and CORE.origin is not None:
@@ -42,6 +45,21 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     # The cores this process may use, which can be fewer than the machine's; macOS does not tell them apart.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MAX_PROCESSES)
+
+
+def pytest_report_header() -> str:
+    return f"seed of what is drawn: {NAME}={SEED}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Once more where it is needed: -q leaves out the header."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        terminalreporter.write_line(f"to draw the same again: {NAME}={SEED}")
+
+
+@pytest.fixture(autouse=True)
+def _seeded(request: pytest.FixtureRequest) -> None:
+    seed_libraries(request.node.nodeid)
 
 
 def pytest_collection_finish() -> None:

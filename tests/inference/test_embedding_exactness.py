@@ -1,7 +1,5 @@
 """Vectors equal the authors' computation, whatever the batch, the order, the neighbours and the prompt."""
 
-import random
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +9,7 @@ from sentence_transformers import SentenceTransformer
 from support import reference
 from support.checkpoints import SHAPES
 from support.engines import VECTOR_TOLERANCE, assert_close, embedder
+from support.seeds import examples, random_of
 from support.texts import ADDED, EDGE_CASES, random_texts
 
 LONG = " ".join(f"word{i} vector database" for i in range(260))  # about 3000 tokens of the small tokenizer
@@ -39,7 +38,7 @@ def test_the_token_budget_changes_no_vector(shape, checkpoint_folder, max_batch_
 
 def test_the_order_of_the_texts_is_kept_and_changes_no_vector(shape, checkpoint_folder):
     folder = checkpoint_folder("embedding", shape)
-    order = random.Random(1).sample(range(len(DOCUMENTS)), len(DOCUMENTS))
+    order = random_of("order").sample(range(len(DOCUMENTS)), len(DOCUMENTS))
     shuffled = embedder(folder, max_batch_tokens=64).embed_documents([DOCUMENTS[i] for i in order])
     assert_close(shuffled, reference.embed(folder, DOCUMENTS)[order], VECTOR_TOLERANCE)
 
@@ -109,7 +108,7 @@ def test_no_texts_give_no_vectors(embedding_folder):
     assert embedder(embedding_folder).embed_queries([], dimensions=8).shape == (0, 8)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(st.text(max_size=40).filter(lambda text: not any(token in text for token in ADDED)), max_size=6),
     budget=st.integers(1, 100),

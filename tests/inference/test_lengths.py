@@ -1,6 +1,5 @@
 """What an engine says it would cut is what it cuts, whatever the text, and the quick look before it misses nothing."""
 
-import random
 import unicodedata
 import warnings
 from pathlib import Path
@@ -12,6 +11,7 @@ from qwen3_inference.local.embedding import TorchEmbeddingEngine
 from qwen3_inference.local.settings import LocalSettings
 from qwen3_inference.texts import Passage, TextCutWarning
 from qwen3_inference.tokenization import PromptTokenizer
+from support.seeds import random_of
 
 MAX_LENGTH = 40
 PIECES = [
@@ -21,7 +21,7 @@ PIECES = [
 
 
 def texts(seed: int, count: int = 60) -> list[str]:
-    chance = random.Random(seed)
+    chance = random_of(f"lengths {seed}")
     return ["".join(chance.choices(PIECES, k=chance.randrange(1, 40))) for _ in range(count)]
 
 

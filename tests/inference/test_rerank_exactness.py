@@ -1,7 +1,5 @@
 """Probabilities equal the authors' computation, whatever the batch, the order and the neighbours."""
 
-import random
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 from qwen3_inference.local.rerank import sigmoid
 from support import reference
 from support.engines import PROBABILITY_TOLERANCE, assert_close, reranker
+from support.seeds import examples, random_of
 from support.texts import ADDED, EDGE_CASES, random_texts
 
 LONG = " ".join(f"word{i} vector database" for i in range(230))
@@ -46,7 +45,7 @@ def test_order_and_long_neighbours_change_no_probability(shape, checkpoint_folde
     folder = checkpoint_folder("reranker", shape)
     documents = [*DOCUMENTS, LONG, LONG[:3000]]
     expected = np.concatenate([reference.score(folder, "q", [document]) for document in documents])
-    order = random.Random(2).sample(range(len(documents)), len(documents))
+    order = random_of("order").sample(range(len(documents)), len(documents))
     ours = reranker(folder).score("q", [documents[i] for i in order])
     assert_close(ours, expected[order], PROBABILITY_TOLERANCE)
 
@@ -76,7 +75,7 @@ def test_no_documents_give_no_scores(reranker_folder):
     assert reranker(reranker_folder).score("q", []).shape == (0,)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(
         st.text(max_size=40).filter(lambda text: not any(token in text for token in ADDED)), min_size=2, max_size=6

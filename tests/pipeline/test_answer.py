@@ -25,6 +25,7 @@ from qwen3_rag.query.llm import make_llm, why_no_answer
 from qwen3_rag.query.thinking import ThoughtFilter, without_thoughts
 from support.hashing import IDENTITY, HashingEmbedding
 from support.openai_server import OpenAIServer, Reply
+from support.seeds import examples
 
 from .conftest import OpenStore
 
@@ -222,7 +223,7 @@ THOUGHTS = {
 
 @pytest.mark.parametrize("text", THOUGHTS)
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 def test_thoughts_go_however_the_stream_is_cut(text: str, data: st.DataObject) -> None:
     assert without_thoughts(text) == THOUGHTS[text]
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))

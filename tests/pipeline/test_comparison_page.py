@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from qwen3_rag.pages.comparison import MAX_BYTES, compare, comparison_page
 from qwen3_rag.pages.rendering import printable
 from qwen3_rag.query.rows import RerankedRow, Row, SearchResult
 from support.html_pages import HOSTILE, find, parsed, text
+from support.seeds import random_of
 from support.texts import EDGE_CASES, random_text
 from typer.testing import CliRunner, Result
 
@@ -94,7 +94,7 @@ def test_hostile_texts_stay_texts(kind: str) -> None:
 
 @pytest.mark.parametrize("place", range(12))
 def test_any_text_makes_a_valid_page(place: int) -> None:
-    generator = random.Random(place)
+    generator = random_of(f"page {place}")
     texts = [random_text(generator) for _ in range(8)] + list(EDGE_CASES)
     rows = [row(n, n, text=one, source=texts[-n], header_path=one, page=one) for n, one in enumerate(texts, 1)]
     moved = [one.model_copy(update={"rank": rank}) for rank, one in enumerate(reversed(rows), 1)]

@@ -19,6 +19,7 @@ from qwen3_rag.query.engine import make_retriever
 from qwen3_rag.query.filters import parse_filters
 from qwen3_rag.store.vector_store import RagVectorStore
 from support.hashing import IDENTITY, HashingEmbedding
+from support.seeds import examples
 
 from .conftest import OpenStore, write
 
@@ -56,7 +57,7 @@ def search(config: RagConfig, store_of: OpenStore) -> Callable[[str], list[dict[
     return run
 
 
-PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @PROPERTY

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,6 +19,7 @@ from qwen3_rag.ingestion.pipeline import ingest, ingest_documents
 from qwen3_rag.store.connect import release_lite
 from qwen3_rag.store.opening import open_store
 from support.hashing import IDENTITY, HashingEmbedding
+from support.seeds import examples
 
 from .test_crash import Faults, Killed, injected
 
@@ -136,10 +136,9 @@ class Ingests(RuleBasedStateMachine):
 
 
 Ingests.TestCase.settings = settings(
-    max_examples=25,
+    max_examples=examples(25),
     stateful_step_count=15,
-    deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-TestIngests = pytest.mark.slow(Ingests.TestCase)
+TestIngests = Ingests.TestCase

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from itertools import pairwise
 
 import pytest
 from qwen3_rag.pages.words import function_words, marked
+from support.seeds import random_of
 from support.texts import EDGE_CASES, random_text
 
 
@@ -37,7 +37,7 @@ def test_marked_are_the_words_of_the_question(question: str, text: str, expected
 
 @pytest.mark.parametrize("seed", range(50))
 def test_the_pieces_are_the_text(seed: int) -> None:
-    generator = random.Random(seed)
+    generator = random_of(f"words {seed}")
     for text in [random_text(generator), *EDGE_CASES]:
         pieces = marked(text, random_text(generator))
         assert "".join(piece.text for piece in pieces) == text

@@ -15,7 +15,7 @@ import qwen3_rag
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pipelines" / "qwen3_rag"
 FLOORS = (
-    ("addresses", "errors", "headings", "scripts"),
+    ("addresses", "errors", "headings", "moved", "scripts"),
     ("extras", "config_file"),
     ("config_database", "config_models"),
     ("config",),

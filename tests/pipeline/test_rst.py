@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from qwen3_rag.documents.chunking import PassageParser
 from qwen3_rag.documents.readers import make_document
 from qwen3_rag.documents.rst import rst_sections
+from support.seeds import examples
 
 PAGE = """.. _top:
 
@@ -82,7 +83,7 @@ def test_code_over_the_size_is_whole() -> None:
 @given(
     st.lists(st.sampled_from(["Title", "====", "---", "", "  code", "text::", ".. code::", "*", "a -- b"]), max_size=40)
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_sections_lose_no_line(lines: list[str]) -> None:
     text = "\n".join(lines)
     found = "".join("".join([s.heading, *(block.text for block in s.blocks)]) for s in rst_sections(text))

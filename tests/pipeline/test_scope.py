@@ -16,6 +16,7 @@ from qwen3_rag.agents.tools import SERVER_TOOLS, tools_of
 from qwen3_rag.store.paging import read_pages
 from qwen3_rag.store.scope import ScopedClient, whole
 from support.hashing import IDENTITY, HashingEmbedding
+from support.seeds import examples
 
 from .conftest import OpenStore
 
@@ -124,7 +125,7 @@ TREES = st.recursive(
     ),
     max_leaves=3,
 )  # fmt: skip
-PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @PROPERTY

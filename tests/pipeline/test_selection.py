@@ -20,6 +20,7 @@ from qwen3_rag.ingestion.pipeline import IngestOptions, ingest
 from qwen3_rag.ingestion.report import IngestReport
 from qwen3_rag.store.vector_store import RagVectorStore
 from support.hashing import HashingEmbedding
+from support.seeds import examples
 
 from .conftest import OpenStore, write
 
@@ -131,7 +132,7 @@ FILES = [
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.dictionaries(st.sampled_from(["", "a/", "b/", "a/b/"]), st.lists(LINE, max_size=4), min_size=1))
 def test_gitignore_means_what_it_means_to_git(rules: dict[str, list[str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -23,6 +23,7 @@ from qwen3_rag.ingestion.pruning import Seen
 from qwen3_rag.ingestion.report import IngestReport
 from qwen3_rag.ingestion.watching import keep_in_line
 from support.hashing import IDENTITY, HashingEmbedding
+from support.seeds import random_of
 
 from .conftest import write
 
@@ -182,7 +183,7 @@ def searching(config: RagConfig, models: Models) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_edits_end_in_the_state_of_a_clean_ingest(config: RagConfig, seed: int) -> None:
-    chance, folder = random.Random(seed), Path("docs")
+    chance, folder = random_of(f"edits {seed}"), Path("docs")
     write(folder, {"a.md": "# A\n\nx\n", "sub/c.md": "# C\n\ny\n", "corpus.jsonl": '{"_id": "1", "text": "first"}\n'})
     with Watched(config, "docs") as watched:
         with searching(config, watched.models) as found:

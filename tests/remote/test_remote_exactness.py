@@ -1,6 +1,5 @@
 """Vectors and probabilities through HTTP equal the authors' computation, by every dialect, batch and order."""
 
-import random
 import warnings
 
 import numpy as np
@@ -9,6 +8,7 @@ from qwen3_inference.remote.embedding_dialects import EMBEDDING_DIALECTS
 from qwen3_inference.remote.rerank_dialects import RERANK_DIALECTS
 from support import reference
 from support.engines import assert_close, embedder, reranker
+from support.seeds import random_of
 from support.texts import ADDED, EDGE_CASES, random_texts
 
 VECTORS, PROBABILITIES = 1e-5, 2e-5
@@ -38,7 +38,7 @@ def test_every_dialect_is_tried():
 @pytest.mark.parametrize("batch_size", [3, 100])
 def test_vectors_equal_the_reference(kind, dialect, send, batch_size, serve, remote_embedder, embedding_folder):
     engine = remote_embedder(serve(kind), dialect=dialect, send=send, batch_size=batch_size)
-    order = random.Random(batch_size).sample(range(len(DOCUMENTS)), len(DOCUMENTS))
+    order = random_of("order").sample(range(len(DOCUMENTS)), len(DOCUMENTS))
     texts = [DOCUMENTS[index] for index in order]
     documents = np.concatenate([reference.embed(embedding_folder, [text]) for text in texts])
     assert_close(engine.embed_documents(texts), documents, VECTORS)
@@ -93,7 +93,7 @@ def test_long_documents_are_cut_here_with_a_warning(kind, dialect, send, serve, 
 def test_probabilities_equal_the_reference(dialect, prompt, batch_size, serve, remote_reranker, reranker_folder):
     server = serve(dialect, template=prompt == "server")
     engine = remote_reranker(server, dialect=dialect, prompt=prompt, batch_size=batch_size)
-    order = random.Random(batch_size).sample(range(len(DOCUMENTS)), len(DOCUMENTS))
+    order = random_of("order").sample(range(len(DOCUMENTS)), len(DOCUMENTS))
     texts = [DOCUMENTS[index] for index in order]
     for query in ("How is data stored?", "", "mille regretz \n", "日本語 中文?"):
         expected = np.concatenate([reference.score(reranker_folder, query, [text]) for text in texts])

@@ -24,6 +24,7 @@ from qwen3_rag.agents.tools import tools_of
 from qwen3_rag.config import RagConfig
 from qwen3_rag.serve.mcp_server import make_server
 from support.openai_server import OpenAIServer, Reply, Request, ToolCall
+from support.seeds import examples
 from support.service import Running, refused
 
 from .conftest import Serving
@@ -132,7 +133,7 @@ async def reads_on(tools: list[Any], direct: Session) -> None:
 CRAFTED = ["blue/secrets.md", "blue/", "blue", "../blue/secrets.md", "blue%2Fsecrets.md", "' or team == 'blue", "", "x"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     source=st.one_of(st.sampled_from(CRAFTED), st.text(max_size=10)),
     collection=st.one_of(st.none(), st.sampled_from(["docs", "docs__catalog", "x"]), st.text(max_size=5)),

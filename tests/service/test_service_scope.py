@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.seeds import examples
 from support.service import Running, good
 
 from .conftest import Serving
@@ -33,7 +34,7 @@ CRAFTED = [
     "team=red\nor\nteam=blue",
 ]
 TEXTS = st.one_of(st.sampled_from([*CRAFTED, "blue/secrets.md", "blue/", "%", "*", "'", "\\"]), st.text(max_size=20))
-PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
-"""Texts that tokenizers and batches trip over, the same on every run."""
+"""Texts that tokenizers and batches trip over, drawn from the seed of the run."""
 
 import random
 from collections.abc import Sequence
+
+from support.seeds import random_of
 
 # fmt: off
 SCRIPTS = [
@@ -57,6 +59,6 @@ def random_text(generator: random.Random, added: Sequence[str] = ()) -> str:
 
 def random_texts(count: int, added: Sequence[str] = (), seed: int = 0) -> list[str]:
     """`count` texts; without `added`, none contains an added token of Qwen3."""
-    generator = random.Random(seed)
-    texts = [random_text(generator, added) for _ in range(count)]
+    drawn = random_of(f"texts {seed}")
+    texts = [random_text(drawn, added) for _ in range(count)]
     return texts if added else [text for text in texts if not any(token in text for token in ADDED)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from qwen3_rag.session import Session
 from support.browser import Browser
 from support.html_pages import HOSTILE
 from support.judged import judged
+from support.seeds import random_of
 from support.service import running
 from support.texts import EDGE_CASES, random_text
 
@@ -107,7 +107,7 @@ def test_a_token_is_asked_for_and_kept_for_the_tab(chromium: Browser, session: S
 
 
 def test_the_script_finds_the_words_that_the_renderer_finds(page: Browser) -> None:
-    draw = random.Random(4)
+    draw = random_of("page")
     texts = [random_text(draw) for _ in range(60)] + list(EDGE_CASES) + list(HOSTILE.values())
     texts += [
         "Why does dough rise?",
