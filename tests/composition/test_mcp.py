@@ -25,6 +25,7 @@ from qwen3_rag import RagConfig, Session
 from qwen3_rag.agents.results import listed as fit
 from qwen3_rag.agents.wrapping import MATERIAL
 from qwen3_rag.serve.mcp_server import make_server
+from support.command import ingested
 from support.servers import served
 
 SCRIPT = str(Path(sys.executable).parent / "qwen3-rag")
@@ -37,11 +38,11 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Options for a database with the bundled knowledge base, filled through the command line."""
+    """Options for a database with the bundled knowledge base."""
     folder = tmp_path_factory.mktemp("mcp")
     shutil.copytree(Path(qwen3_rag.__file__).parent / "knowledge", folder / "knowledge")
     options = ["--uri", str(folder / "mcp.db"), "--embed-model", "tiny"]
-    subprocess.run([SCRIPT, "ingest", ".", "--quiet", *options], cwd=folder / "knowledge", check=True)
+    ingested(folder / "knowledge", ".", *options)
     return options
 
 
@@ -173,7 +174,7 @@ def with_recipes(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "bakery").mkdir()
     (tmp_path / "bakery" / "bread #1.md").write_text("# Bread\n\nYeast makes the dough rise before it is baked.")
     more = [*options, "--collection", "recipes"]
-    subprocess.run([SCRIPT, "ingest", "bakery", "--quiet", *more], cwd=tmp_path, check=True)
+    ingested(tmp_path, "bakery", *more)
     about = {"docs": "How retrieval works", "recipes": "How to bake bread"}
     monkeypatch.setenv("QWEN3_RAG_COLLECTIONS", json.dumps(about))
     return options

@@ -279,7 +279,7 @@ def test_a_bug_is_a_result_without_details_and_is_logged(
 
 @pytest.mark.parametrize("max_chars", [1_000, 5_000])
 def test_results_stay_within_their_bound(embed_model: Qwen3Embedding, rerank: Qwen3Rerank, max_chars: int) -> None:
-    nodes = [TextNode(text=f"{i} " + '"\n\x00é' * 500, metadata={"source": f"{i}.md"}) for i in range(8)]
+    nodes = [TextNode(text=f"{i} " + '"\n\x00é' * 320, metadata={"source": f"{i}.md"}) for i in range(8)]
     assert all(len(json.dumps(node.text)) > max_chars for node in nodes), "one alone is over the bound"
     nodes += [TextNode(text="A short one.", metadata={"source": "short.md"})]
     tool = make_search_tool(VectorStoreIndex(nodes, embed_model=embed_model), rerank, max_chars=max_chars)

@@ -4,13 +4,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import pytest
 from support.engines import PROBABILITY_TOLERANCE, VECTOR_TOLERANCE, assert_close, embedder, reranker
+from support.seeds import examples
 
-ROUNDS = 200
+ROUNDS = examples(40)
 
 
-@pytest.mark.slow
 def test_mixed_first_use_from_threads_and_tasks(embedding_folder, reranker_folder):
     vector = embedder(embedding_folder).embed_documents(["bread"])
     score = reranker(reranker_folder).score("bread", ["dough"])

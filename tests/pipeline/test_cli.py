@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -357,11 +359,12 @@ def test_the_installed_script_keeps_stdout_clean(ingested: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "utf-16"])
 def test_json_is_json_in_any_encoding_of_stdout(ingested: Path, encoding: str) -> None:
-    script = Path(sys.executable).parent / "qwen3-rag"
-    environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    command = [script, "search", "首都 café 😀", "--json", "--rerank-model", "none"]
-    done = subprocess.run(command, capture_output=True, check=True, env=environment)
-    found = json.loads(done.stdout.decode(encoding))
+    written = io.BytesIO()
+    with pytest.raises(SystemExit) as ended, redirect_stdout(io.TextIOWrapper(written, encoding=encoding)) as stdout:
+        app(["search", "首都 café 😀", "--json", "--rerank-model", "none"])
+    stdout.flush()
+    assert ended.value.code == 0
+    found = json.loads(written.getvalue().decode(encoding))
     assert found["query"] == "首都 café 😀"
     assert any("東京" in row["text"] for row in found["dense"])
 
@@ -377,11 +380,20 @@ def test_a_closed_pipe_ends_in_silence(ingested: Path, flags: tuple[str, ...]) -
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["http_proxy", "grpc_proxy", "https_proxy", "all_proxy", "ALL_PROXY"])
+PROXIES = ["http_proxy", "grpc_proxy", "https_proxy", "all_proxy", "ALL_PROXY"]
+
+
+@pytest.mark.parametrize("name", PROXIES)
 def test_a_local_database_is_reached_past_any_proxy(docs: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "http://127.0.0.1:9")
+    done = call("ingest", "docs")
+    assert (done.exit_code, "4 passages written" in done.stderr) == (0, True), done.stderr
+
+
+def test_a_process_that_began_with_proxies_reaches_it_too(docs: Path) -> None:
     script = Path(sys.executable).parent / "qwen3-rag"
-    done = subprocess.run([script, "ingest", "docs"], capture_output=True, text=True, check=False)
+    environment = {**os.environ, **dict.fromkeys(PROXIES, "http://127.0.0.1:9")}
+    done = subprocess.run([script, "ingest", "docs"], capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, "4 passages written" in done.stderr) == (0, True), done.stderr
 
 

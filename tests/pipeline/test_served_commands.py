@@ -116,7 +116,7 @@ def test_every_command_gives_what_it_gives_with_models_that_run_here(
                 assert [row["node_id"] for row in found[stage]] == [row.node_id for row in rows]
                 assert [row["score"] for row in found[stage]] == pytest.approx([row.score for row in rows], abs=2e-5)
     with OpenAIServer([Reply("Three minutes [1].")]) as llm:
-        asked = script("ask", QUESTION, "--dimensions", "24", "--llm", "m", "--llm-base-url", llm.url, "--json")
+        asked = run("ask", QUESTION, "--dimensions", "24", "--llm", "m", "--llm-base-url", llm.url, "--json")
     assert asked.last["answer"] == "Three minutes [1]."
     assert {seen.headers["authorization"] for seen in embedder.seen} == {"Bearer sk-embed-1"}
     assert {seen.headers["authorization"] for seen in reranker.seen} == {"Bearer sk-rerank-2"}

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import qwen3_rag
+from support.command import command, ingested
 from support.openai_server import OpenAIServer, Reply
 from support.servers import reserved_port
 from support.service import good, wait_until
@@ -33,13 +34,17 @@ pytestmark = pytest.mark.timeout(600)  # processes that load models, one after a
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a database in it; its services are announced below it."""
     folder = tmp_path_factory.mktemp("command")
-    done = run(folder, "ingest", str(KNOWLEDGE), "--quiet", "--hybrid", "--embed-model", "tiny")
-    assert done.returncode == 0, done.stderr
+    fill(folder, str(KNOWLEDGE), "--hybrid")
     return folder
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "QWEN3_RAG_URI": "kb.db", "XDG_STATE_HOME": str(folder / "state"), **more}
+
+
+def fill(folder: Path, *arguments: str) -> None:
+    """The database of a folder, by an ingest in this process."""
+    ingested(folder, *arguments, "--embed-model", "tiny", "--server", "none", QWEN3_RAG_URI="kb.db")
 
 
 def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -52,8 +57,8 @@ def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProce
 def serving(folder: Path, *arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and its address, once it says that it is ready."""
     with reserved_port() as port, (folder / "log").open("w+") as log:
-        command = [SCRIPT, "serve", "--embed-model", "tiny", "--port", str(port), *arguments]
-        process = subprocess.Popen(command, cwd=folder, env=environment(folder, **more), stderr=log, text=True)
+        started = [SCRIPT, "serve", "--embed-model", "tiny", "--port", str(port), *arguments]
+        process = subprocess.Popen(started, cwd=folder, env=environment(folder, **more), stderr=log, text=True)
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: process.poll() is not None or "serving" in (folder / "log").read_text(), 120)
@@ -97,7 +102,7 @@ def test_the_command_line_finds_the_service_and_says_so(filled: Path, warm: str)
 
 
 def test_nothing_heavy_is_imported_to_ask_a_service(filled: Path, warm: str) -> None:
-    for command in (
+    for words in (
         ["search", QUESTION],
         ["compare", QUESTION],
         ["show", "knowledge/rag.md"],
@@ -106,7 +111,7 @@ def test_nothing_heavy_is_imported_to_ask_a_service(filled: Path, warm: str) -> 
     ):
         code = (
             "import sys; from qwen3_rag.cli.program import app\n"
-            f"sys.argv[1:] = {command!r}\n"
+            f"sys.argv[1:] = {words!r}\n"
             "try: app()\nexcept SystemExit: pass\n"
             f"sys.stderr.write('HEAVY ' + ' '.join(set(sys.modules) & set({HEAVY!r})))"
         )
@@ -154,22 +159,26 @@ def test_settings_that_are_the_services_are_no_trouble(filled: Path, warm: str) 
     assert found(done)["dense"]
 
 
-def test_a_service_that_is_away_is_exit_4_and_a_stale_one_is_passed_over(filled: Path, tmp_path: Path) -> None:
+def test_a_service_that_is_away_is_exit_4_and_a_stale_one_is_passed_over(
+    filled: Path, warm: str, tmp_path: Path
+) -> None:
     done = run(filled, "search", "x", "--server", "http://127.0.0.1:9")
     assert found(done, 4) == ""
     assert "cannot be asked" in done.stderr
+    state = tmp_path / "state" / "qwen3-rag" / "services"
+    state.mkdir(parents=True)
+    [announced] = (filled / "state" / "qwen3-rag" / "services").glob("*.json")
     for text in ("{", '{"url": "http://127.0.0.1:9", "pid": 1}', '{"url": "http://evil.example", "pid": 1}', "[]"):
-        state = tmp_path / "state" / "qwen3-rag" / "services"
-        state.mkdir(parents=True, exist_ok=True)
-        for place in (filled / "state" / "qwen3-rag" / "services").glob("*.json"):
-            (state / place.name).write_text(text)
-        done = run(filled, "sources", "--json", "--server", "none", XDG_STATE_HOME=str(tmp_path / "state"))
-        assert "evil" not in done.stderr
+        (state / announced.name).write_text(text)
+        alone = command(filled, "sources", "--json", QWEN3_RAG_URI="kb.db", XDG_STATE_HOME=str(tmp_path / "state"))
+        assert (alone.exit_code, alone.stdout) == (4, "")
+        assert "in use by another process" in alone.stderr
+        assert "evil" not in alone.stderr
 
 
 def test_an_answer_through_the_service(filled: Path, tmp_path: Path) -> None:
     """In a database of its own: the module's is held by its service."""
-    run(tmp_path, "ingest", str(KNOWLEDGE / "retrieval.md"), "--quiet", "--embed-model", "tiny")
+    fill(tmp_path, str(KNOWLEDGE / "retrieval.md"))
     with OpenAIServer(lambda _: Reply("BM25 counts words [1].")) as llm:
         with serving(tmp_path, "--llm-base-url", llm.url):
             whole = found(run(tmp_path, "ask", QUESTION, "--json"))
@@ -196,7 +205,7 @@ def test_ingesting_through_the_service(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 def test_stopped_in_the_middle_it_answers_what_it_has_begun(tmp_path: Path, number: signal.Signals) -> None:
-    run(tmp_path, "ingest", str(KNOWLEDGE), "--quiet", "--embed-model", "tiny")
+    fill(tmp_path, str(KNOWLEDGE / "retrieval.md"))
     with (
         OpenAIServer(lambda _: Reply("In good time [1].", delay=2)) as llm,
         serving(tmp_path, "--llm-base-url", llm.url) as (process, url),
@@ -216,30 +225,30 @@ def test_stopped_in_the_middle_it_answers_what_it_has_begun(tmp_path: Path, numb
     # Lock and announcement are gone: the next command opens the database itself.
     after = run(tmp_path, "sources", "--json")
     assert "asking" not in after.stderr
-    assert found(after)["total"] == 10
+    assert found(after)["total"] == 1
 
 
 def test_what_keeps_it_from_serving_has_its_exit_code(filled: Path, warm: str, tmp_path: Path) -> None:
     port = warm.rsplit(":", 1)[1]
-    for arguments, more, code, word in (
-        (["--embed-model", "tiny", "--port", port], {}, 4, "cannot listen"),
-        (["--embed-model", "tiny", "--port", "0"], {}, 4, "in use by another process"),
-        (["--embed-model", "tiny", "--host", "0.0.0.0"], {}, 2, "QWEN3_RAG_API_TOKEN"),
-        (["--embed-model", "tiny", "--scope", "nonsense"], {}, 2, "key=value"),
-        (["--embed-model", "tiny", "--scope", "a=b", "--allow-write"], {}, 2, "give one of them"),
-        (["--embed-model", "nowhere/at/all", "--port", "0"], {}, 2, "nowhere/at/all"),
+    for arguments, code, word in (
+        (["--embed-model", "tiny", "--port", port], 4, "cannot listen"),
+        (["--embed-model", "tiny", "--port", "0"], 4, "in use by another process"),
+        (["--embed-model", "tiny", "--host", "0.0.0.0"], 2, "QWEN3_RAG_API_TOKEN"),
+        (["--embed-model", "tiny", "--scope", "nonsense"], 2, "key=value"),
+        (["--embed-model", "tiny", "--scope", "a=b", "--allow-write"], 2, "give one of them"),
+        (["--embed-model", "nowhere/at/all", "--port", "0"], 2, "nowhere/at/all"),
     ):
-        done = run(filled, "serve", *arguments, **more)
-        assert done.returncode == code, (arguments, done.stderr)
+        done = command(filled, "serve", *arguments, QWEN3_RAG_URI="kb.db", XDG_STATE_HOME=str(filled / "state"))
+        assert done.exit_code == code, (arguments, done.stderr)
         assert word in done.stderr
         assert "Traceback" not in done.stderr
-    done = run(tmp_path, "serve", "--embed-model", "tiny", "--port", "0")
-    assert done.returncode == 4
+    done = command(tmp_path, "serve", "--embed-model", "tiny", "--port", "0", QWEN3_RAG_URI="kb.db")
+    assert done.exit_code == 4
     assert "no database" in done.stderr
 
 
 def test_with_a_token_the_command_line_shows_its_own(tmp_path: Path) -> None:
-    run(tmp_path, "ingest", str(KNOWLEDGE / "rag.md"), "--quiet", "--embed-model", "tiny")
+    fill(tmp_path, str(KNOWLEDGE / "rag.md"))
     with serving(tmp_path, "--host", "0.0.0.0", QWEN3_RAG_API_TOKEN="correct-horse") as (_, url):
         done = run(tmp_path, "search", "RAG", "--json")
         assert found(done, 2) == ""

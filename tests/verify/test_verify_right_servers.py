@@ -17,7 +17,12 @@ CHECKPOINTS = {
 }
 
 
-@pytest.fixture(scope="module", params=[*CHECKPOINTS, "tiny"])
+PAIRS = [pytest.param(name, dtype, id=f"{name}-{dtype}") for name in CHECKPOINTS for dtype in DTYPES]
+PAIRS += [pytest.param("tiny", torch.float32, id="tiny-torch.float32")]
+PAIRS += [pytest.param("tiny", torch.bfloat16, id="tiny-torch.bfloat16", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module")
 def pair(request, tmp_path_factory) -> tuple[Path, Path]:
     if request.param == "tiny":
         return tiny_folder("embedding"), tiny_folder("reranker")
@@ -27,7 +32,7 @@ def pair(request, tmp_path_factory) -> tuple[Path, Path]:
     return first, second
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("pair", "dtype"), PAIRS, indirect=["pair"])
 def test_a_right_pair_of_servers(pair, dtype, expected_vectors, expected_scores):
     embedder, reranker = pair
     with FaultServer(embedder=embedder, reranker=reranker, dtype=dtype, template=True) as server:
