@@ -1,8 +1,10 @@
-"""An ingest to be killed: `slow_ingest.py URI FOLDER [wait]` prints a line for each batch of two passages.
+"""An ingest to be killed: `slow_ingest.py URI FOLDER [wait | many]` prints a line for each batch of two passages.
 
-With `wait`, each batch waits for a line on stdin, or for its end.
+With `wait`, each batch waits for a line on stdin, or for its end. With `many`, each line on stdin is one ingest, in a
+child of its own that has imported everything; its process id is its first line.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -35,10 +37,24 @@ def main() -> None:
     store.close()
 
 
+def many() -> None:
+    import milvus_lite.server_manager  # noqa: F401  it starts no thread before a database is opened
+
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)
+            print(os.getpid(), flush=True)
+            main()
+            os._exit(0)
+        os.waitpid(child, 0)
+        print("ended", flush=True)
+
+
 if __name__ == "__main__":
     import typer
 
     try:
-        with_exit_code(main)
+        with_exit_code(many if "many" in sys.argv else main)
     except typer.Exit as end:
         sys.exit(end.exit_code)
