@@ -39,6 +39,20 @@ def test_both_steps_work_after_a_journey(store_of: OpenStore, config: RagConfig)
     assert (found.get_content(), found.metadata, found.embedding is not None) == ("text 3", NODES[3].metadata, True)
 
 
+def test_a_row_holds_its_text_once_and_a_model_is_made_once() -> None:
+    batch = passages_batch([TextNode(id_="1", text="A word that stands out: marmalade.")])
+    assert batch["row"][0].count("marmalade") == 1
+    made: list[HashingEmbedding] = []
+
+    def make() -> HashingEmbedding:
+        made.append(HashingEmbedding())
+        return made[-1]
+
+    embed = EmbedBatch(make)
+    assert embed(batch) == embed(batch)
+    assert len(made) == 1
+
+
 def test_of_equal_ids_the_last_one_counts(store_of: OpenStore) -> None:
     store = store_of()
     twice = [TextNode(id_="1", text="old"), TextNode(id_="1", text="new")]

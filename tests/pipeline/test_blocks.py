@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from llama_index.core.schema import TextNode
-from qwen3_rag.documents.blocks import MAX_CODE_TOKENS
+from qwen3_rag.documents.blocks import MAX_CODE_TOKENS, header_height, split_code, split_table
 from qwen3_rag.documents.chunking import PassageParser, count_tokens
 from qwen3_rag.documents.readers import make_document
 
@@ -80,6 +80,52 @@ def test_an_endless_line_of_code_is_cut_under_its_fence() -> None:
     assert len(found) > 20
     assert all(node.text.startswith("# A\n```json\n") and node.text.endswith("\n```") for node in found[:-1])
     assert "".join(node.text for node in found).count('"key"') == 4_000
+
+
+def test_a_long_line_that_fits_stays_whole_and_an_endless_one_shares_nothing() -> None:
+    long, endless = "word " * 1_000, "word " * 20_000
+    code = f"```\n{long}\n{endless}\n```"
+    pieces = list(split_code(code, 100))
+    assert pieces[0] == f"```\n{long}\n```"
+    assert sum(piece.count("word") for piece in pieces) == 21_000
+
+
+def test_after_a_fence_is_closed_code_is_cut_without_one() -> None:
+    code = "```py\n" + "x = 1\n" * 2_000 + "```\n" + "y = 2\n" * 2_000
+    pieces = list(split_code(code, 90))
+    assert all(piece.startswith("```py\n") and "\n```" in piece for piece in pieces if "x" in piece)
+    assert all("```" not in piece for piece in pieces if "x" not in piece)
+    assert "".join(pieces).count("y = 2") == 2_000
+
+
+def test_pieces_of_code_are_as_full_as_they_may_be() -> None:
+    lines = ["x = 1"] * 2_000  # three tokens each
+    assert [piece.count("x") for piece in split_code("\n".join(lines), 30)] == [10] * 200
+
+
+def test_pieces_of_a_table_are_as_full_as_they_may_be() -> None:
+    rows = ["a b c d e"] * 40  # five tokens each
+    header = ["f g h i j", "k l m n o"]
+    pieces = [piece.splitlines() for piece in split_table("\n".join([*header, *rows]), 20)]
+    assert pieces == [[*header, *rows[:2]]] * 20, "a header of half the size is repeated"
+    larger = [*header[:1], "k l m n o p"]
+    pieces = [piece.splitlines() for piece in split_table("\n".join([*larger, *rows]), 20)]
+    assert pieces[0][:2] == larger
+    assert all("f" not in line for piece in pieces[1:] for line in piece), "a larger one is a row as any other"
+
+
+@pytest.mark.parametrize(
+    ("lines", "height"),
+    [
+        (["| a |", "|---|", "| 1 |"], 2),
+        (["+---+", "| a |", "| b |", "+===+", "| 1 |", "+---+"], 4),
+        (["+---+", "| 1 |", "+---+"], 1),
+        (["== ==", "a  b", "c  d", "== ==", "1  2", "== =="], 4),
+        (["== ==", "1  2", "", "3  4", "== =="], 1),
+    ],
+)
+def test_a_header_ends_with_its_rule(lines: list[str], height: int) -> None:
+    assert header_height(lines) == height
 
 
 HEADER = "| key | meaning |\n|:---|---|\n"

@@ -16,6 +16,7 @@ from qwen3_rag.store.client import MAX_BYTES, MAX_ROWS, batches
 from qwen3_rag.store.opening import drop_collection
 from qwen3_rag.store.vector_store import RagVectorStore
 from support.hashing import IDENTITY, HashingEmbedding
+from support.seeds import examples
 
 from .conftest import OpenStore, held_ids, write
 
@@ -45,6 +46,15 @@ def test_what_was_put_is_got_and_removed(catalog: Catalog) -> None:
     assert catalog.get(["long"]) == {"long": shorter}
     catalog.remove(entries)
     assert catalog.get(["docs/a.md", "long"]) == {}
+
+
+def test_documents_are_counted_to_another_root(catalog: Catalog) -> None:
+    catalog.put([Entry(f"docs/{number}.md", "/old", (str(number),)) for number in range(3)])
+    catalog.put([Entry("other.md", "/other", ("9",))])
+    catalog.move("/old", "/new")
+    assert sorted(catalog.below("/new")) == ["docs/0.md", "docs/1.md", "docs/2.md"]
+    assert (list(catalog.below("/old")), list(catalog.below("/other"))) == ([], ["other.md"])
+    assert catalog.get(["docs/1.md"])["docs/1.md"] == Entry("docs/1.md", "/new", ("1",))
 
 
 def test_a_lost_catalog_is_made_again_from_the_rows(store: RagVectorStore) -> None:
@@ -125,7 +135,7 @@ def test_an_ingest_of_one_file_reads_no_other_rows(store: RagVectorStore, monkey
     assert sum(asked) < 40
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.tuples(st.text(max_size=3), st.integers(0, 3 << 20)), max_size=40))
 def test_batches_hold_every_row_once_and_stay_small(rows: list[tuple[str, int]]) -> None:
     made = [{"id": one, "text": "x" * size} for one, size in rows]

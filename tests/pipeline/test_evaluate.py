@@ -13,7 +13,7 @@ from qwen3_rag.errors import ConfigError
 from qwen3_rag.evaluation.beir import BeirData, read_beir
 from qwen3_rag.evaluation.jsonl import read_lines
 from qwen3_rag.evaluation.labels import question_id, read_labels
-from qwen3_rag.evaluation.metrics import Run, by_question, measure, order
+from qwen3_rag.evaluation.metrics import Run, by_question, measure, order, rounded
 from qwen3_rag.evaluation.ranking import Ranked, by_document
 from qwen3_rag.evaluation.report import report
 from qwen3_rag.evaluation.threshold import separation
@@ -52,6 +52,15 @@ def test_further_metrics_of_a_known_ranking() -> None:
         "map@2": pytest.approx([(1 / 2) / 3, 1 / 2]),
         "map@100": pytest.approx([(1 / 2 + 2 / 3) / 3, 1 / 2]),
     }
+
+
+def test_judged_is_the_share_of_the_first_ones_that_somebody_has_judged() -> None:
+    run = {"a": {"x": 3.0, "y": 2.0, "z": 1.0}}
+    found = by_question({"a": {"x": 1, "z": 0}}, run, ["judged@1", "judged@2", "recall@1"])
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "judged@1": [1.0], "judged@2": [0.5], "recall@1": [1.0],
+    }  # fmt: skip
+    assert rounded(2 / 3) == 0.666667
 
 
 def test_a_document_counts_with_its_best_passage() -> None:

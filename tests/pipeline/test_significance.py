@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from qwen3_rag.evaluation.significance import Numbers, compare, interval, randomisation_p
+from qwen3_rag.evaluation.significance import Difference, Numbers, compare, interval, randomisation_p
 from scipy import stats
 
 MADE = {
@@ -43,6 +43,15 @@ def test_few_questions_are_tried_in_every_way() -> None:
     as_far = np.abs(signs @ gains) >= abs(gains.sum()) - 1e-12
     assert randomisation_p(gains) == pytest.approx(as_far.mean())
     assert randomisation_p(np.full(15, 0.1)) == 2 / 2**15
+
+
+def test_a_difference_in_json_has_whole_counts_and_figures_of_six_digits() -> None:
+    found = Difference(1 / 3, -1 / 3, 2 / 3, 1 / 7, 2, 1, 0, 4 / 3).to_json()
+    assert found == {
+        "mean": 0.333333, "low": -0.333333, "high": 0.666667, "p": 0.142857, "wins": 2, "ties": 1, "losses": 0,
+        "effect": 1.333333,
+    }  # fmt: skip
+    assert {name for name, value in found.items() if isinstance(value, int)} == {"wins", "ties", "losses"}
 
 
 def test_one_question_decides_nothing() -> None:
