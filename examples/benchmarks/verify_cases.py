@@ -84,7 +84,12 @@ def rerank_cases(here: Setting) -> Iterator[Case]:
         yield Case(unwritten, "Qwen3Rerank, server", _our_rerank(url, here, "server"), wrong)
         yield Case(unwritten, "XinferenceRerank", _xinference(url), wrong, True)
     for name, file, faults, of_ours in (
-        ("vLLM, --chat-template of the repository", template, (), ("instruction",)),  # it has no place for one
+        (
+            "vLLM, --chat-template with the repository's roles",
+            template,
+            (),
+            ("instruction",),
+        ),  # it has no place for one
         ("vLLM, --chat-template of its own examples", here.example_template, ("template",), ("template",)),
     ):
         if file is None:

@@ -88,7 +88,10 @@ def main() -> None:
     passed = all(row["requests"] < REQUESTS for row in rows)
     passed = passed and all(row["seconds"] < SECONDS for row in rows if row["given"] != "weights")
     print(heading(describe(options)))
-    cells = [[row["stage"], row["given"], str(row["requests"]), number(row["seconds"]), row["verdict"]] for row in rows]
+    cells = [
+        [row["stage"], row["given"], str(row["requests"]), str(row["tokens"]), number(row["seconds"]), row["verdict"]]
+        for row in rows
+    ]
     print(table(("stage", "verify is given", "requests", "tokens", "seconds", "verdict"), cells))
     print(json_line(describe(options), rows, bars={"requests": REQUESTS, "seconds": SECONDS}, passed=passed))
     if not passed:
