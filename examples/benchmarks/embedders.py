@@ -5,10 +5,12 @@ vector of the job's query when it has no texts. `passed` says which settings dif
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from packages import need
+from peers import LlamaCppEmbedder, OpenVinoEmbedder
 from prompts import query_prompt
 from server import Server
 from texts import Job
@@ -121,5 +123,8 @@ EMBEDDERS = {
     "ours": Ours,
     "sentence-transformers": SentenceTransformers,
     "llamaindex": LlamaIndex,
+    "openvino": OpenVinoEmbedder,
+    "openvino-int8": partial(OpenVinoEmbedder, int8=True),
+    "llama.cpp": LlamaCppEmbedder,
     "reference": Reference,
 }

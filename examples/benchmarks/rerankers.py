@@ -6,10 +6,12 @@ Each is made from (checkpoint folder, device, dtype) and answers `run(job)` with
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from packages import need
+from peers import LlamaCppReranker, OpenVinoReranker
 from prompts import SUFFIX, SYSTEM, document_prompt, pair_text
 from server import Server
 from shapes import TASK
@@ -172,5 +174,8 @@ RERANKERS = {
     "tutorial": Tutorial,
     "sentence-transformers": SentenceTransformers,
     "llamaindex": LlamaIndex,
+    "openvino": OpenVinoReranker,
+    "openvino-int8": partial(OpenVinoReranker, int8=True),
+    "llama.cpp": LlamaCppReranker,
     "reference": Reference,
 }

@@ -50,6 +50,7 @@ class Shape:
 
 SHAPES = {
     "0.6B": Shape(28, 1024, 3072, 16, 8),
+    "0.6B-2": Shape(2, 1024, 3072, 16, 8),  # two of its layers, for trying the scripts out with every peer
     "4B": Shape(36, 2560, 9728, 32, 8),
     "8B": Shape(36, 4096, 12288, 32, 8, tied=False),
     "small": Shape(2, 128, 384, 4, 2, head_dim=64),  # the official vocabulary, and heads that servers compute

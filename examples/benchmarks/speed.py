@@ -1,6 +1,7 @@
 """How fast the local engine is beside its peers: one table, then one JSON line.
 
     python examples/benchmarks/speed.py
+    python examples/benchmarks/speed.py --abstracts 20 --peers-python PEERS/bin/python     # a quarter of an hour
     python examples/benchmarks/speed.py --only rerank-passages embed-query --repeats 5
     python examples/benchmarks/speed.py --vllm-embed-url http://127.0.0.1:8001 --vllm-rerank-url http://127.0.0.1:8002
 
@@ -25,11 +26,13 @@ from typing import Any
 from cost import cost_of
 from machine import add_run_options, describe, finish_options
 from report import heading, json_line, number, percent, table
-from shapes import SHAPES, make_checkpoint
+from shapes import KINDS, SHAPES, make_checkpoint
 from texts import Work, source, works
 from worker import Here, MethodError, Setting, Worker
 
-METHODS = ("ours", "tutorial", "sentence-transformers", "llamaindex", "vllm")
+METHODS = ("ours", "tutorial", "sentence-transformers", "llamaindex", "openvino", "openvino-int8", "llama.cpp", "vllm")
+OF_ANOTHER_VENV = ("openvino", "openvino-int8")
+"""optimum-intel needs an older transformers than ours."""
 TITLES = {
     ("ours", "reranker"): "Qwen3Rerank (ours)",
     ("ours", "embedding"): "Qwen3Embedding (ours)",
@@ -38,6 +41,9 @@ TITLES = {
     ("sentence-transformers", "embedding"): "SentenceTransformer.encode",
     ("llamaindex", "reranker"): "SentenceTransformerRerank",
     ("llamaindex", "embedding"): "HuggingFaceEmbedding",
+    **{("openvino", kind): "OpenVINO, bf16" for kind in KINDS},
+    **{("openvino-int8", kind): "OpenVINO, int8 weights" for kind in KINDS},
+    **{("llama.cpp", kind): "llama.cpp, Q8_0" for kind in KINDS},
     ("vllm", "reranker"): "vLLM server",
     ("vllm", "embedding"): "vLLM server",
 }
@@ -94,8 +100,12 @@ def _started(work: Work, folder: Path, options: argparse.Namespace) -> Iterator[
     for method in options.methods:
         if (method, work.kind) not in TITLES or (method == "vllm" and not url):
             continue
+        setting = _setting(method, work, folder, options, url or "")
         try:
-            yield (Here if options.same_process else Worker)(_setting(method, work, folder, options, url or ""))
+            if options.same_process:
+                yield Here(setting)
+            else:
+                yield Worker(setting, options.peers_python if method in OF_ANOTHER_VENV else sys.executable)
         except MethodError as error:
             print(f"{work.name}, {method} left out: {error}", file=sys.stderr)
 
@@ -183,6 +193,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="the first is the yardstick")
     parser.add_argument("--vllm-embed-url", help="a vLLM server with the embedding checkpoint")
     parser.add_argument("--vllm-rerank-url", help="a vLLM server with the reranker checkpoint")
+    parser.add_argument("--peers-python", default=sys.executable, help="the Python of OpenVINO's venv: see peers.py")
     parser.add_argument("--same-process", action="store_true", help="no process per method, and no memory figures")
     options = finish_options(parser.parse_args())
     sizes = (3, 6, 2) if options.quick else (options.passages, options.abstracts)

@@ -67,11 +67,11 @@ class Here:
 class Worker:
     """A method in a process of its own: the parent's side."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, python: str = sys.executable) -> None:
         self.setting = setting
         environment = os.environ | {"OMP_NUM_THREADS": str(setting.threads), "HF_HUB_OFFLINE": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, __file__, json.dumps(asdict(setting))],
+            [python, __file__, json.dumps(asdict(setting))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

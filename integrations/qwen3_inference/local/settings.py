@@ -11,7 +11,9 @@ from qwen3_inference.local.checkpoint import (
 )
 from qwen3_inference.local.devices import check_dtype
 
-# On a CPU packs of 2048 were 4 % faster than packs of 8192 (examples/benchmarks/results); no GPU was measured.
+# One value for all devices. On a CPU packs of 2048 are the fastest (examples/benchmarks/results). On a large GPU the
+# 0.6B's products are so short at 2048 rows that starting them bounds the rate: more should help there. No GPU was
+# measured.
 DEFAULT_MAX_BATCH_TOKENS = 2048
 
 
