@@ -34,8 +34,8 @@ class RemoteRerankEngine(RemoteEngine):
     Args:
         base_url: the server's address; with its path where it has one (`https://host/v1`).
         model: the name the server has for the model.
-        dialect: "vllm", "sglang", "tei", "llama.cpp", "infinity", "siliconflow", "dashscope", "deepinfra",
-            "fireworks", "qwen3-rag".
+        dialect: a name in `RERANK_DIALECTS`: "vllm", "sglang", "tei", "llama.cpp", "infinity", "xinference", a hosted
+            service's, "qwen3-rag".
         prompt: who writes the reranker's prompt. "tokens": this engine, as ids: exact, and safe from control tokens in
             texts (vllm, sglang); "client": this engine, as text, for a server without a template (vllm, tei,
             infinity); "server": the server, by its template. None: the dialect's, where it has one alone.
