@@ -57,6 +57,21 @@ def test_documents_are_counted_to_another_root(catalog: Catalog) -> None:
     assert catalog.get(["docs/1.md"])["docs/1.md"] == Entry("docs/1.md", "/new", ("1",))
 
 
+def test_more_keys_than_one_call_takes_are_asked_for_in_several(
+    catalog: Catalog, store: RagVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    get = type(store.client).get
+
+    def counting(client: object, name: str, ids: list[str], **kwargs: object) -> object:
+        asked.append(len(ids))
+        return get(client, name, ids, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(store.client), "get", counting)
+    assert catalog.get([f"{number}.md" for number in range(2_500)]) == {}
+    assert asked == [1_000, 1_000, 500]
+
+
 def test_a_lost_catalog_is_made_again_from_the_rows(store: RagVectorStore) -> None:
     write(Path("docs"), {"a.md": "# A\n\none\n\n## B\n\ntwo\n", "b.txt": "three"})
     ingest(["docs"], store=store, embed_model=HashingEmbedding())

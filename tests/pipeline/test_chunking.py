@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,21 @@ def test_passages_embed_as_their_text_alone() -> None:
     node = passages("# One\nfirst")[0]
     assert node.get_content(metadata_mode=MetadataMode.EMBED) == "# One\nfirst"
     assert "header_path: One" in node.get_content(metadata_mode=MetadataMode.LLM)
+
+
+def test_an_id_is_made_of_source_count_text_and_path() -> None:
+    for count, node in enumerate(passages("# A\n\nb\n\n# A\n\nb\n"), 1):
+        key = json.dumps(["# A\n\nb", "A"])
+        assert node.node_id == sha256(f"a.md\0{count}\0{key}".encode()).hexdigest()[:32]
+        assert node.source_node is not None
+        assert node.source_node.metadata == {"source": "a.md", "format": "markdown"}
+
+
+def test_what_stands_before_the_first_heading_stands_under_the_title() -> None:
+    document = make_document("intro\n\n# One\n\na\n", "a.md", "markdown", title="Given")
+    found = PassageParser().get_nodes_from_documents([document])
+    assert [node.metadata["header_path"] for node in found] == ["Given", "One"]
+    assert paths("no heading at all") == [""]
 
 
 def test_ids_depend_on_source_and_content_and_not_on_place() -> None:

@@ -54,6 +54,14 @@ def test_a_difference_in_json_has_whole_counts_and_figures_of_six_digits() -> No
     assert {name for name, value in found.items() if isinstance(value, int)} == {"wins", "ties", "losses"}
 
 
+def test_the_same_values_give_the_same_each_time() -> None:
+    gains = values("plain")
+    assert compare(gains, np.zeros(225), resamples=200, flips=99) == compare(
+        gains, np.zeros(225), resamples=200, flips=99
+    )
+    assert randomisation_p(np.array([0.1, 0.2])) == 0.5, "two questions can differ by chance in two of four ways"
+
+
 def test_one_question_decides_nothing() -> None:
     found = compare(np.array([0.75]), np.array([0.25]))
     assert (found.mean, found.low, found.high, found.p) == (0.5, 0.5, 0.5, 1.0)
