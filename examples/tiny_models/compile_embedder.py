@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from build_tokenizer import END
 from circuits import LEAD, MARKUP, STOPS, Head, Layout, angles, config, empty_model, single_ids
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import Qwen3ForCausalLM
 
@@ -112,6 +113,17 @@ def read_table(work: Path, name: str) -> np.ndarray:
     """A run's token vectors, as many dimensions of them as the model has room for."""
     table: np.ndarray = torch.load(work / f"ckpt/{name}.pt")["model"]["table"].numpy()
     return table[:, : HIDDEN - len(FLAGS)]
+
+
+def exported_table(folder: Path) -> np.ndarray:
+    """The token vectors of an exported embedder, each as long as its weight; zero for what it does not know."""
+    rows = load_file(folder / "model.safetensors")["embed_tokens.weight"].double().numpy()
+    width = HIDDEN - len(FLAGS)
+    vectors, cos = rows[:, :width], rows[:, width + FLAGS.index("cos")]
+    unknown = (vectors[:, 0] == 1) & (np.abs(vectors[:, 1:]).max(1) == 0)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
+    table: np.ndarray = np.where(unknown[:, None], 0.0, unit * np.exp(REACH * cos)[:, None])
+    return table
 
 
 def compile_bag(table: np.ndarray, tokenizer: Tokenizer) -> Qwen3ForCausalLM:

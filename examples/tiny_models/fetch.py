@@ -11,7 +11,7 @@ import argparse
 import subprocess
 from pathlib import Path
 
-from sources import DESCRIPTION_LISTS, SOURCES
+from sources import DESCRIPTION_LISTS, MANUAL_PACKAGES, SOURCES
 
 SKIP = ("*.png", "*.jpg", "*.pdf", "*.svg", "*.so", "*.gif", "*.webp")
 
@@ -46,7 +46,7 @@ def main() -> None:
     if not args.no_update:
         update_lists()
     have = {path.name.split("_")[0] for path in debs.glob("*.deb")}
-    wanted = [package for source in SOURCES for package in source.packages]
+    wanted = [*(package for source in SOURCES for package in source.packages), *MANUAL_PACKAGES]
     missing = [package for package in wanted if package not in have and available(package)]
     if missing:
         subprocess.run(["apt-get", "download", "-q", *missing], check=True, cwd=debs)

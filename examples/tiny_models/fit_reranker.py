@@ -1,120 +1,123 @@
-"""Features of the compiled reranker for query-document pairs, and the answer's weights fitted to held-out pairs.
+"""Find how much likeness and coverage count in the reranker's answer, and measure that on collections left out.
 
-    python examples/tiny_models/fit_reranker.py --work-dir tiny_work --name merged --out tiny_work/shape.json
+    python examples/tiny_models/fit_reranker.py --work-dir tiny_work --embedder tiny_work/export/embedding \\
+        --tokenizer tiny_work/tokenizer-reranker.json --out tiny_work/shape.json
 
-Positives are held-out titles (half of them asked as questions) with their texts, negatives the nearest other texts by
-the bag's cosine and texts drawn at random. The ratio of likeness to coverage is set by hand (RATIO); a logistic
-regression on their sum gives the scale and the offset, so that the answer can be read as a probability.
+Reads `lists.jsonl`. Candidates are the first stage's own 50 best passages. The ranking weights minimise a listwise
+cross entropy over all collections; each collection is also ranked with weights fitted on the others. Scale and
+offset of the answer do not change a ranking: they are SCALE and MIDDLE. The bundled reranker has the defaults of
+`Shape`, where the likeness counts a little more than fitted here.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from batches import Data, N
-from circuits import Layout
-from compile_embedder import read_table
-from compile_reranker import CONTENT, HIDDEN, NAMES, Shape, compile_reranker, rotation
-from corpus import HELD_OUT
-from export import SYSTEM, TASK
+from circuits import single_ids
+from compile_embedder import exported_table
+from formula import Formula
+from reranker_parts import LINE_END, Shape
+from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
-from transformers import Qwen3ForCausalLM
 
-PREFIX = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n<Instruct>: {TASK}\n<Query>: "
-RATIO = 4.0  # a free fit gives less on these pairs, whose negatives are often near-duplicates; reranking prefers more
-SHARPEN = 2.0  # these pairs are harder than a search's: most of them stay unsure at the fitted scale
-MIDDLE, SUFFIX = "\n<Document>: ", "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
-
-
-@torch.inference_mode()
-def features(model: Qwen3ForCausalLM, rows: list[list[int]], budget: int = 6000) -> np.ndarray:
-    """(pairs, 2): coverage and likeness at the last position, before the final norm."""
-    layout = Layout(len(CONTENT), NAMES, HIDDEN)
-    out = np.zeros((len(rows), 2))
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    caught: list[torch.Tensor] = []
-    hook = model.model.norm.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-    while order:
-        longest = len(rows[order[-1]])
-        batch = [order.pop() for _ in range(min(len(order), max(1, budget // longest)))]
-        ids = torch.zeros(len(batch), longest, dtype=torch.long)
-        for i, row in enumerate(batch):
-            ids[i, : len(rows[row])] = torch.tensor(rows[row])
-        model.model(ids)
-        last = torch.tensor([len(rows[row]) - 1 for row in batch])
-        state = caught.pop()[torch.arange(len(batch)), last]
-        out[batch] = state[:, [layout["covered"], layout["alike"]]].float().numpy()
-    hook.remove()
-    return out
+CANDIDATES, QUERIES = 50, 60
+SCALE = 2.0  # the fitted weights, which are for choosing among 50, times this give the answer's log-odds
+MIDDLE = 4.0  # sum of weighted features that is answered with one half
+SHOWN = 0.92  # the model's `shown` is about this part of the formula's, ...
+SLOPE, ZERO = 0.66, -0.49  # ... and its `alike` about SLOPE * likeness + ZERO
 
 
-def held_out_pairs(data: Data, table: np.ndarray, tokenizer: Tokenizer, count: int, negatives: int):
-    """Token rows of prompts, and 1 for the positive of each group of `1 + negatives`."""
-    rng = np.random.default_rng(21)
-    sizes = data.entries.sizes
-    usable = np.flatnonzero((sizes[:, :N] > 0).any(1) & (sizes[:, N] > 12) & (np.arange(len(sizes)) % HELD_OUT == 0))
-    names = np.array(data.source_names)[data.source[usable]]
-    usable = usable[~np.isin(names, ["wordnet", "gcide", "vera"]) | (rng.random(len(usable)) < 0.1)]
-    chosen = rng.choice(usable, min(len(usable), 4000), replace=False)
-    texts = [data.entries.get(row, N) for row in chosen]
-    vectors = np.stack([table[text].sum(0) for text in texts])
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    ids = [tokenizer.encode(part).ids for part in (PREFIX, MIDDLE, SUFFIX)]
-    rows, labels = [], []
-    for index in range(min(count, len(chosen))):
-        slot = data._language(rng, data.entries, chosen[index], 0, 0.6)
-        query = data.entries.get(chosen[index], slot)
-        query = data.question(rng, query, slot) if rng.random() < 0.5 else query
-        vector = table[query].sum(0)
-        near = [i for i in np.argsort(-(vectors @ vector))[1 : negatives + 1] if i != index][: negatives // 2]
-        near += [int(i) for i in rng.integers(0, len(chosen), negatives - len(near)) if i != index]
-        for label, other in [(1, index), *((0, i) for i in near)]:
-            rows.append([*ids[0], *query.tolist(), *ids[1], *texts[other][:300].tolist(), *ids[2]])
-            labels.append(label)
-    return rows, np.array(labels)
+@dataclass(frozen=True)
+class Lists:
+    """One collection's candidates: dense scores (queries, 50), features (queries, 50, 2), right or not."""
+
+    name: str
+    dense: np.ndarray
+    found: np.ndarray
+    right: np.ndarray
+    most: np.ndarray  # how many right passages each query has in all
 
 
-def logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1e-3) -> np.ndarray:
-    """Weights of the columns and the offset, by Newton steps; both classes weigh the same."""
-    full = np.c_[x, np.ones(len(x))]
-    weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
-    w = np.zeros(full.shape[1])
-    for _ in range(40):
-        p = 1 / (1 + np.exp(-full @ w))
-        hessian = (full * (weight * p * (1 - p))[:, None]).T @ full + ridge * np.eye(len(w))
-        w -= np.linalg.solve(hessian, full.T @ (weight * (p - y)) + ridge * w)
-    return w
+def read(row: dict, embedder: SentenceTransformer, formula: Formula, tokenizer: Tokenizer) -> Lists:
+    queries = row["queries"][:QUERIES]
+    asked = [query["text"] for query in queries]
+    similar = embedder.encode(asked, prompt_name="query") @ embedder.encode(row["passages"]).T
+    for index, query in enumerate(queries):
+        if query["own"] is not None:
+            similar[index, query["own"]] = -1.0  # the passage that the question was copied from
+    best = np.argsort(-similar, 1)[:, :CANDIDATES]
+    passages, texts = (
+        [np.asarray(e.ids) for e in tokenizer.encode_batch(listed, add_special_tokens=False)]
+        for listed in (row["passages"], asked)
+    )
+    found = [formula.features(text, [passages[i] for i in near]) for text, near in zip(texts, best, strict=True)]
+    right = [np.isin(near, query["right"]) for near, query in zip(best, queries, strict=True)]
+    most = np.array([len(query["right"]) for query in queries])
+    return Lists(row["name"], np.take_along_axis(similar, best, 1), np.stack(found), np.stack(right), most)
+
+
+def fit(lists: list[Lists]) -> np.ndarray:
+    """Weights of the features: softmax over each query's candidates against its right ones."""
+    kept = [collection.right.any(1) for collection in lists]
+    x = torch.from_numpy(np.concatenate([c.found[k] for c, k in zip(lists, kept, strict=True)]))
+    y = torch.from_numpy(np.concatenate([c.right[k] for c, k in zip(lists, kept, strict=True)])).double()
+    share = torch.from_numpy(np.concatenate([np.full(k.sum(), k.sum() ** -0.5) for k in kept]))
+    weights = torch.zeros(x.shape[-1], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        rows = (y / y.sum(1, keepdim=True) * torch.log_softmax(x @ weights, 1)).sum(1)
+        value = -(rows * share / share.sum()).sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return weights.detach().numpy()
+
+
+def ndcg(collection: Lists, scores: np.ndarray) -> float:
+    discount = 1 / np.log2(np.arange(2, 12))
+    order = np.argsort(-scores, 1, kind="stable")[:, :10]
+    gained = (np.take_along_axis(collection.right, order, 1) * discount).sum(1)
+    return float((gained / np.array([discount[:count].sum() for count in collection.most.clip(1, 10)])).mean())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work-dir", type=Path, default=Path("tiny_work"))
-    parser.add_argument("--name", default="merged", help="the run whose token vectors are taken")
-    parser.add_argument("--pairs", type=int, default=300)
+    parser.add_argument("--embedder", type=Path, required=True, help="the exported embedder: the first stage")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json of the reranker")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    tokenizer = Tokenizer.from_file(str(args.work_dir / "tokenizer-reranker.json"))
-    table = read_table(args.work_dir, args.name)
-    shape = Shape()
-    model = compile_reranker(table, rotation(table, table), tokenizer, shape)
-    rows, labels = held_out_pairs(Data(args.work_dir), table, tokenizer, args.pairs, 6)
-    found = features(model, rows)
-    coverage, offset = logistic(found @ np.array([[1.0], [RATIO]]), labels)
-    coverage, offset = SHARPEN * coverage, SHARPEN * offset
-    likeness = RATIO * coverage
-    shape = replace(shape, coverage=float(coverage), likeness=float(likeness), offset=float(offset))
+    tokenizer, shape = Tokenizer.from_file(str(args.tokenizer)), Shape()
+    line_end = single_ids(tokenizer, (LINE_END,))[0]
+    formula = Formula(exported_table(args.embedder), np.load(args.work_dir / "rarity.npy"), line_end, shape)
+    embedder = SentenceTransformer(str(args.embedder), device="cpu", model_kwargs={"dtype": torch.float32})
+    lists = []
+    for line in (args.work_dir / "lists.jsonl").open(encoding="utf-8"):
+        lists.append(read(json.loads(line), embedder, formula, tokenizer))
+        print(f"read {lists[-1].name}", flush=True)
+    print(f"{'nDCG@10, left out of the fit':36} dense reranked")
+    for held in lists:
+        weights = fit([collection for collection in lists if collection is not held])
+        print(f"{held.name:36} {ndcg(held, held.dense):.3f}    {ndcg(held, held.found @ weights):.3f}")
+    coverage, likeness = SCALE * fit(lists) / (SHOWN, SLOPE)
+    shape = replace(
+        shape,
+        coverage=float(coverage),
+        likeness=float(likeness),
+        offset=float(-SCALE * MIDDLE - likeness * ZERO),
+    )
     args.out.write_text(json.dumps(asdict(shape), indent=2) + "\n")
-    answer = 1 / (1 + np.exp(-found @ np.array([coverage, likeness]) - offset))
-    print(f"fitted {coverage:.2f} {likeness:.2f} {offset:.2f}")
-    for label, name in ((1, "right"), (0, "wrong")):
-        print(name, np.quantile(answer[labels == label], [0.1, 0.5, 0.9]).round(3))
+    print(f"coverage {coverage:.2f}, likeness {likeness:.2f}, offset {shape.offset:.2f}")
 
 
 if __name__ == "__main__":

@@ -95,6 +95,28 @@ SOURCES = (
     ),
 )
 
+# Manuals that lists.py makes collections of; the embedder is not trained on them. Package: folder below usr/share.
+MANUAL_PACKAGES = _each(
+    "{}",
+    "exim4-doc-html grass-doc python-sklearn-doc python-celery-doc python-django-doc python-pandas-doc"
+    " python-sqlalchemy-doc python-statsmodels-doc python3.11-doc debian-policy git-doc zsh-doc gimp-help-en perl-doc",
+)
+MANUALS = {
+    "exim": "doc/exim4-doc-html",
+    "grass": "doc/grass-doc",
+    "sklearn": "doc/python-sklearn-doc",
+    "celery": "doc/python-celery-doc",
+    "django": "doc/python-django-doc",
+    "pandas": "doc/python-pandas-doc",
+    "sqlalchemy": "doc/python-sqlalchemy-doc",
+    "statsmodels": "doc/python-statsmodels-doc",
+    "python": "doc/python3.11",
+    "policy": "doc/debian-policy",
+    "git": "doc/git-doc",
+    "zsh": "doc/zsh-doc",
+    "gimp": "gimp/2.0/help/en",
+}
+
 QUESTION_FORMS = {
     "en": (
         "What is {}?",

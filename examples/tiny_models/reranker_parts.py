@@ -1,0 +1,173 @@
+"""Parts of the compiled reranker: its numbers, the rows of its tokens, heads, and an MLP that draws logarithms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from circuits import MARKUP, STOPS, Head, Layout, angles, single_ids
+from tokenizers import Tokenizer
+from transformers import Qwen3ForCausalLM
+
+HIDDEN, HEADS, HEAD_DIM, MLP = 248, 4, 256, 24
+ROPE_THETA = 1e30  # leaves 107 of the 128 rotary pairs still within 8k positions
+STILL = 12  # the first pair in use; the fastest ones carry the least of the vectors
+NAMES = ("cos", "sin", "rare", "rare_sin", "query", "document", "none", "query_mark", "document_mark", "last", "match",
+         "new", "count", "think", "end_think", "gain", "covered", "short", "shown", "alike", "bias", "blank",
+         "stop", "first")  # fmt: skip
+ROW = 4  # squared length of a token's row: its vector, two weights as angles, its flag
+REACH = 5.0  # the weights of the heaviest and the lightest token differ by up to e^(2 * REACH)
+BLOCK = 30.0  # nats that keep tokens of the wrong segment out
+SMALL = 0.2  # scale of features written beside a token's vector: the row's length must hardly change
+DEEP, GAIN = 9.0, 0.25  # `gain` holds logs from -DEEP to 0 as -GAIN to 0
+POOLED = 30.0  # scale of pooled vectors, far below the 100 of the last token's large channel
+SPEAK = 0.1  # entries of the rows of yes and no in the answer's channels
+FAINT = 4.0  # nats by which the sink of `count` outweighs a word
+ROOT = (0.38, 0.63)  # the root of a quotient from 0.3 to 1 as a straight line
+LINE_END = "\n"  # what stands before the first one is the title or heading, which counts more
+LIGHT = ("<|im_start|>", "<|im_end|>", "<think>", "</think>", "assistant", "Ċ")
+PROMPT_MARKS = ("<Query>:", "<Document>:")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The numbers of the formula."""
+
+    sharp: float = 25.0  # nats a unit of likeness in the search for query tokens
+    threshold: float = 0.6  # likeness at which a match counts half
+    repeat_sharp: float = 20.0
+    repeat: float = 6.0  # how much each earlier like lowers a token's novelty
+    length: float = 263.0  # a document of this many tokens has its coverage divided by the root of 2
+    lead: float = 2.0  # how much more matches in the document's first line, its title or heading, count
+    lead_pooled: float = 4.0  # and its tokens in the document's vector
+    rest: float = 2.0  # coverage is half where matched weight is this share of the query's
+    slope: float = 1.2  # nats a unit of likeness, that of vectors of a usual length
+    coverage: float = 31.5  # weights of the two features and the offset of the answer's log-odds
+    likeness: float = 68.2
+    offset: float = 23.0
+
+
+def norm_of(squared_length: float) -> float:
+    """RMSNorm multiplies a row of this squared length by this factor."""
+    return float(np.sqrt(HIDDEN / squared_length))
+
+
+def still_dims() -> list[int]:
+    """Dimensions whose rotation is negligible, slowest first, the two of a pair side by side."""
+    half = HEAD_DIM // 2
+    return [dim for pair in range(half - 1, STILL - 1, -1) for dim in (pair, pair + half)]
+
+
+DIMS = still_dims()
+FLAG, PAD, CONTENT = DIMS[:10], DIMS[10], DIMS[11:]
+
+
+class Attention:
+    """One layer's heads over one shared key and value; q_norm makes every query as long as `strength` asks."""
+
+    def __init__(self, model: Qwen3ForCausalLM, layer: int, layout: Layout) -> None:
+        self.weights, self.layout = model.model.layers[layer].self_attn, layout
+        self.heads = [Head(model.model.layers[layer], index, HEAD_DIM) for index in range(HEADS)]
+        self.shared = self.heads[0]  # keys and values have one head
+
+    def key(self, dim: int, **channels: float) -> None:
+        for name, value in channels.items():
+            self.shared.key(dim, self.layout[name], value)
+
+    def value(self, dim: int, **channels: float) -> None:
+        for name, value in channels.items():
+            self.shared.value(dim, self.layout[name], value)
+
+    def query(self, head: int, dim: int, **channels: float) -> None:
+        for name, value in channels.items():
+            self.heads[head].query(dim, self.layout[name], value)
+
+    def write(self, head: int, name: str, dim: int, value: float) -> None:
+        self.heads[head].write(self.layout[name], dim, value)
+
+    def strength(self, query_length: float, key_length: float) -> None:
+        """Undo both normalisations for raw queries and keys of these lengths: scores become their plain products."""
+        self.weights.q_norm.weight.data.fill_(query_length * key_length / np.sqrt(HEAD_DIM))
+
+
+def rotation(table: np.ndarray) -> np.ndarray:
+    """An orthogonal turn that sorts the dimensions by the variance of the token vectors."""
+    unit = table / np.linalg.norm(table, axis=1, keepdims=True).clip(1e-9)
+    return np.linalg.eigh(unit.T @ unit)[1][:, ::-1].copy()
+
+
+def token_rows(
+    table: np.ndarray, rarity: np.ndarray, turn: np.ndarray, layout: Layout, tokenizer: Tokenizer
+) -> np.ndarray:
+    """Rows of squared length ROW: vector, weight angles, flag. Light tokens have no vector and the least weight."""
+    stops = single_ids(tokenizer, (LINE_END,))
+    marks = single_ids(tokenizer, PROMPT_MARKS)
+    lengths = np.linalg.norm(table, axis=1)
+    unseen = np.flatnonzero(lengths == 0).tolist()
+    silent = [*single_ids(tokenizer, MARKUP), *marks, *unseen]
+    light = [*(tokenizer.token_to_id(token) for token in LIGHT), *single_ids(tokenizer, STOPS), *silent]
+    lengths[light], rarity[light] = 0.0, 0.0
+    lengths[rarity == 0] = 0.0  # signs say nothing of what a text is about
+    cos, sin, _ = angles(np.log(lengths + 1e-9), REACH)
+    rare, rare_sin, _ = angles(np.log(rarity + 1e-9), REACH)
+    turned = table @ turn
+    rows = np.zeros((len(table), HIDDEN))
+    rows[:, : layout.width] = turned / np.linalg.norm(turned, axis=1, keepdims=True).clip(1e-9)
+    rows[light, : layout.width] = 0.0
+    rows[:, layout["cos"]], rows[:, layout["sin"]] = cos, sin
+    rows[:, layout["rare"]], rows[:, layout["rare_sin"]] = rare, rare_sin
+    rows[:, layout["none"]] = 1.0
+    # A key's length is normalised away, so tokens without a vector need something else of its length.
+    rows[light, layout["blank"]] = 1.0
+    rows[stops, layout["blank"]], rows[stops, layout["stop"]] = 0.0, 1.0
+    ids = [*marks, tokenizer.token_to_id("<think>"), tokenizer.token_to_id("</think>")]
+    for index, name in zip(ids, ("query_mark", "document_mark", "think", "end_think"), strict=True):
+        rows[index, [layout[name], layout["blank"]]] = 1.0, 0.0
+    # The newline that ends the prompt reads the answer; its one large channel makes the final norm a constant factor.
+    rows[tokenizer.token_to_id("Ċ"), [layout["last"], layout["bias"]]] = 100.0, 1.0
+    return rows
+
+
+HINGES = {
+    "match": ((-0.1, 20), (0.0, 400), (0.004, 400), (0.015, 200), (0.05, 80), (0.15, 30), (0.4, 15)),
+    "new": ((-0.1, 20), (0.02, 200), (0.07, 80), (0.15, 60), (0.22, 60), (0.3, 40), (0.4, 40)),
+    "count": ((-0.1, 20), (0.018, 1000), (0.035, 600), (0.06, 400), (0.1, 200)),
+}  # starts and steepnesses of the hinges by which the MLP draws each logarithm
+
+
+def log_gain(match: np.ndarray, new: np.ndarray, shape: Shape) -> np.ndarray:
+    """The logarithm of match times novelty; `new` is 1 / (1 + number of likes up to and with this one)."""
+    earlier = np.maximum(1 / np.maximum(new, 1e-6) - 2, 0)
+    return np.log(match + 1e-3) - np.log1p(shape.repeat * earlier)
+
+
+def rounded(value: float) -> float:
+    """The number that is left of this one in an exported checkpoint."""
+    return float(torch.tensor(value, dtype=torch.float32).bfloat16())
+
+
+def gate(start: float, steep: float) -> tuple[float, float]:
+    """Weights of a hinge's feature, which lies in its channel at the scale SMALL, and of the constant."""
+    return rounded(steep / SMALL / norm_of(ROW)), rounded(-steep * start / norm_of(ROW))
+
+
+def hinge(name: str, values: np.ndarray) -> list[np.ndarray]:
+    bent = [
+        norm_of(ROW) * (SMALL * weight * values + constant) for weight, constant in (gate(*at) for at in HINGES[name])
+    ]
+    return [z / (1 + np.exp(-z.clip(-60, 60))) for z in bent]
+
+
+def draw(columns: list[np.ndarray], wanted: np.ndarray, care: np.ndarray) -> list[float]:
+    """Heights of the hinges by least squares; `care` says how much an error matters.
+
+    They are rounded one by one, and the next ones make up for it: together they are far nearer to the curve than each
+    is to its height.
+    """
+    basis, rest = np.stack(columns, 1) * care[:, None], wanted / DEEP * GAIN * care
+    heights: list[float] = []
+    for unit in range(len(columns)):
+        heights.append(rounded(np.linalg.lstsq(basis[:, unit:], rest, rcond=1e-7)[0][0]))
+        rest = rest - heights[-1] * basis[:, unit]
+    return heights
