@@ -85,7 +85,8 @@ def shown(text: str) -> str:
 
 def test_nothing_invisible_is_shown_or_stored(session: Session) -> None:
     for tool in tools_of(session, SERVER_TOOLS):
-        arguments = {"search": {"query": QUESTION, "top_n": 20}, "get_passages": {"source": "kb/invisible/tags.md"}}
+        document = {"source": "kb/invisible/tags.md"}
+        arguments = {"search": {"query": QUESTION, "top_n": 20}, "get_passages": document, "get_outline": document}
         if tool.name != "ask":
             text = str(tool.call(**arguments.get(tool.name, {})))
             assert not text.startswith("Error"), text

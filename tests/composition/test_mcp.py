@@ -164,7 +164,7 @@ async def test_documents_as_resources(options: list[str], tmp_path: Path) -> Non
                 await session.read_resource(uri)
         # LlamaIndex's client makes tools of resources, too.
         made = await McpToolSpec(session, include_resources=True).to_tool_list_async()
-        assert len(made) == 5 + 2
+        assert len(made) == 6 + 2
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
