@@ -1,4 +1,4 @@
-"""What the bundled pair promises: a better order than the first stage's, and probabilities that part right from wrong."""
+"""What the bundled pair promises: a better order than the first stage, and probabilities that part right from wrong."""
 
 from __future__ import annotations
 
