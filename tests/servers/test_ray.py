@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -321,8 +322,11 @@ def test_no_cluster_at_the_address(lite: RagConfig, docs: Path) -> None:
     import ray
 
     ray.shutdown()
-    with pytest.raises(UnavailableError, match=r"no Ray cluster at 127\.0\.0\.1:1: .*; check --ray-address"):
-        ingest_files([docs], lite, RayEngine("127.0.0.1:1"), Settings(embedder=Embedder(IDENTITY, HashingEmbedding)))
+    started = time.monotonic()
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "nowhere.invalid:6379", "127.0.0.1:99999"):
+        with pytest.raises(UnavailableError, match=f"no Ray cluster at {re.escape(address)}: .*; check --ray-address"):
+            ingest_files([docs], lite, RayEngine(address), Settings(embedder=Embedder(IDENTITY, HashingEmbedding)))
+    assert time.monotonic() - started < 30, "Ray itself waits for minutes"
 
 
 def test_the_benchmark_compares_both_ways() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ MAX_BLOCKS = 10_000
 _CUTTERS = 4
 _SERVED = 8
 """Workers for a model server: they wait for it."""
+_CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,9 @@ class RayEngine:
             address = self.address or os.environ.get("RAY_ADDRESS") or "local"
             local = {"include_dashboard": False} if address == "local" else {}
             try:
+                _knock(address)
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **local)
-            except (ConnectionError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, RuntimeError) as error:
                 raise UnavailableError(
                     f"no Ray cluster at {address}: {error}; check --ray-address, or leave it out"
                 ) from error
@@ -189,6 +192,13 @@ class _RowsStep(_Step):
 
     def __call__(self, batch: Any) -> dict[str, list[bytes]]:
         return {"item": [pickle.dumps(self._result(batch.to_pylist()))]}
+
+
+def _knock(address: str) -> None:
+    """Ray itself waits for minutes where nothing listens, and cannot be interrupted meanwhile."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
 
 
 def _pool(size: int) -> Any:
