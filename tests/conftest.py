@@ -24,7 +24,6 @@ from support.checkpoints import SHAPES, Shape, make_checkpoint
 from support.seeds import NAME, SEED, seed_hypothesis, seed_libraries
 from support.servers import milvus_lite_server
 
-gc.set_threshold(50_000, 20, 20)  # as the console script does
 seed_hypothesis()  # before tests are imported: they ask it for their number of examples
 
 # Core ships this vocabulary and finds it itself; a spawned worker that unpickles a SentenceSplitter would download it.

@@ -114,6 +114,7 @@ def test_a_client_that_does_not_read_holds_nobody_up(service: Running) -> None:
     address = ("127.0.0.1", int(service.url.rsplit(":", 1)[1]))
     body = json.dumps({"query": "tea", "top_k": 60, "top_n": 60}).encode()
     head = f"Host: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    threads = threading.active_count()
     deaf = [socket.create_connection(address, 10) for _ in range(20)]
     try:
         for connection in deaf:
@@ -125,4 +126,4 @@ def test_a_client_that_does_not_read_holds_nobody_up(service: Running) -> None:
         for connection in deaf:
             connection.close()
     assert service.search("tea")
-    assert threading.active_count() < 80
+    assert threading.active_count() <= threads + 50, "of the pools, which do not grow with the clients"
