@@ -14,6 +14,7 @@ from qwen3_inference.local.batching import (
     run_batches,
     run_distinct,
 )
+from support.threads import torch_threads
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=30)
 
@@ -49,10 +50,8 @@ def test_batches_side_by_side_share_the_budget_and_are_about_equal(lengths, budg
 
 @pytest.fixture
 def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(2):
+        yield
 
 
 def test_large_batches_run_side_by_side_and_halve_where_memory_ends(two_threads):

@@ -18,6 +18,7 @@ from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 from qwen3_inference.local.processes import LOADING, ForkSafeLock
 from support.engines import FLOAT32_ON_CPU, VECTOR_TOLERANCE
 from support.forks import SECONDS, in_child
+from support.threads import torch_threads
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 TEXTS = [f"{i} a text of some length, so that threads have work " * 20 for i in range(8)]
@@ -26,11 +27,8 @@ Calls = dict[str, Callable[[], list[float]]]
 
 @pytest.fixture
 def several_threads() -> Iterator[None]:
-    """Torch with two threads, whatever this machine and the other tests use."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(2):
+        yield
 
 
 @pytest.fixture(params=["embedding", "reranker"])

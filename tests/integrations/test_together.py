@@ -11,6 +11,7 @@ from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 from qwen3_inference import NumericalError, use_instruction
 from qwen3_inference.local.parallel import side_by_side
 from support.engines import FLOAT32_ON_CPU, PROBABILITY_TOLERANCE, VECTOR_TOLERANCE, assert_close, embedder, reranker
+from support.threads import torch_threads
 
 QUERIES = [
     "What stores vectors?",
@@ -25,10 +26,8 @@ LISTS = [PASSAGES, PASSAGES[:1], [], PASSAGES[::-1], PASSAGES * 3]
 
 @pytest.fixture
 def three_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(3):
+        yield
 
 
 def nodes(texts: list[str]) -> list[NodeWithScore]:
