@@ -15,7 +15,7 @@ The token vectors are the embedder's, turned so that the first dimensions hold m
    document;
 4. compare: the last token divides its attention between `<think>` and `</think>` by the likeness of the two vectors.
 
-The answer is a linear reading of coverage and likeness; `fit_reranker.py` finds the numbers of `Shape`.
+The answer is a linear reading of coverage and likeness, by the numbers of `Shape`; `fit_reranker.py` fits others.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def read_beir(folder: Path) -> Collection:
     def rows(name: str) -> list[dict]:
         return [json.loads(line) for line in (folder / name).open(encoding="utf-8")]
 
-    documents = {row["_id"]: f"{row.get('title', '')} {row['text']}".strip() for row in rows("corpus.jsonl")}
+    documents = {row["_id"]: f"{row.get('title', '')}\n{row['text']}".strip() for row in rows("corpus.jsonl")}
     lines = [line.split("\t") for line in (folder / "qrels/test.tsv").read_text("utf-8").splitlines()[1:]]
     judged = [Qrel(query, document, int(grade)) for query, document, grade in lines]
     wanted = {row.query_id for row in judged}
