@@ -13,16 +13,23 @@ import qwen3_rag
 from llama_index.core.llms import LLM
 from qwen3_rag.config import RagConfig
 from qwen3_rag.models import Models, load_models
+from qwen3_rag.query.llm_client import CompatibleOpenAI
 from qwen3_rag.serve.settings import ServeSettings
 from qwen3_rag.session import Session
 from qwen3_rag.store.connect import release_lite
 from qwen3_rag.store.opening import open_store
 from qwen3_rag.store.vector_store import RagVectorStore
+from support.openai_server import OpenAIServer
 from support.service import Running, running
 
 KNOWLEDGE = Path(qwen3_rag.__file__).parent / "knowledge"
 SETTINGS: dict[str, Any] = {"embed_model": "tiny", "device": "cpu", "dtype": "float32"}
 Serving = Callable[..., Running]
+
+
+def llm_of(server: OpenAIServer) -> CompatibleOpenAI:
+    """As the service makes its own: LlamaIndex's class would leave its asynchronous connections open."""
+    return CompatibleOpenAI("gpt-4o-mini", api_base=server.url, api_key="none", reuse_client=False, max_retries=0)
 
 
 @pytest.fixture(autouse=True)

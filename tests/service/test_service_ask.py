@@ -8,20 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
-from llama_index.llms.openai import OpenAI
 from qwen3_rag import Session
 from support.grounded_model import grounded
 from support.openai_server import OpenAIServer, Reply
 from support.service import Running, events, good, refused
 
-from .conftest import Serving
+from .conftest import Serving, llm_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # LlamaIndex's OpenAI client leaves sockets
 QUESTION = "What does BM25 count in a passage?"
-
-
-def llm_of(server: OpenAIServer) -> OpenAI:
-    return OpenAI("gpt-4o-mini", api_base=server.url, api_key="none", reuse_client=False, max_retries=0, timeout=30)
 
 
 @pytest.fixture

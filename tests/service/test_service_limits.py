@@ -11,22 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from llama_index.llms.openai import OpenAI
+from llama_index.core.llms import LLM
 from support.openai_server import OpenAIServer, Reply
 from support.service import Running, good, refused, wait_until
 
-from .conftest import Serving
+from .conftest import Serving, llm_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # LlamaIndex's OpenAI client leaves sockets
 QUESTION = {"query": "What does BM25 count?"}
 
 
-def llm_of(server: OpenAIServer) -> OpenAI:
-    return OpenAI("gpt-4o-mini", api_base=server.url, api_key="none", reuse_client=False, max_retries=0, timeout=30)
-
-
 @pytest.fixture
-def slow() -> Iterator[OpenAI]:
+def slow() -> Iterator[LLM]:
     """A language model that takes two seconds."""
     with OpenAIServer(lambda _: Reply("BM25 counts words [1].", delay=2)) as server:
         yield llm_of(server)
@@ -46,7 +41,7 @@ def test_a_long_body_is_refused(serving: Serving) -> None:
     assert service.search("tea")
 
 
-def test_one_too_many_is_told_to_come_back(serving: Serving, slow: OpenAI) -> None:
+def test_one_too_many_is_told_to_come_back(serving: Serving, slow: LLM) -> None:
     service = serving(llm=slow, running=1, waiting=1)
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: service.http.post("/ask", json=QUESTION), range(4)))
@@ -58,7 +53,7 @@ def test_one_too_many_is_told_to_come_back(serving: Serving, slow: OpenAI) -> No
     assert service.search("tea")
 
 
-def test_a_stream_waits_for_its_turn_too(serving: Serving, slow: OpenAI) -> None:
+def test_a_stream_waits_for_its_turn_too(serving: Serving, slow: LLM) -> None:
     service = serving(llm=slow, running=1, waiting=0)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(service.http.post, "/ask", json=QUESTION)
@@ -67,7 +62,7 @@ def test_a_stream_waits_for_its_turn_too(serving: Serving, slow: OpenAI) -> None
         assert good(first.result())["answer"]
 
 
-def test_what_takes_too_long_is_given_up(serving: Serving, slow: OpenAI) -> None:
+def test_what_takes_too_long_is_given_up(serving: Serving, slow: LLM) -> None:
     service = serving(llm=slow, timeout=0.4, changes={"llm_timeout": 0.1})
     began = time.monotonic()
     refused(service.http.post("/ask", json=QUESTION), 504, "0.5 s")
@@ -82,7 +77,7 @@ def test_what_takes_too_long_is_given_up(serving: Serving, slow: OpenAI) -> None
     assert service.search("tea")
 
 
-def test_nothing_is_done_for_clients_that_have_left(serving: Serving, slow: OpenAI) -> None:
+def test_nothing_is_done_for_clients_that_have_left(serving: Serving, slow: LLM) -> None:
     service = serving(llm=slow, running=1, waiting=10)
     for path, more in (("/ask", {}), ("/ask", {"stream": True}), ("/search", {})):
         body = {**QUESTION, **more}

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from llama_index.core.agent.workflow import FunctionAgent, ToolCallResult
-from llama_index.llms.openai import OpenAI
 from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
@@ -27,13 +26,12 @@ from support.openai_server import OpenAIServer, Reply, Request, ToolCall
 from support.seeds import examples
 from support.service import Running, refused
 
-from .conftest import Serving
+from .conftest import Serving, llm_of
 
-# LlamaIndex's agents look at every attribute they have, and its OpenAI client leaves its own ones open.
+# LlamaIndex's agents look at every attribute they have.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The `__fields:pydantic.warnings.PydanticDeprecatedSince20"),
     pytest.mark.filterwarnings("ignore:Accessing the 'model_:pydantic.warnings.PydanticDeprecatedSince211"),
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
 ]
 TOKEN = "a-token-for-the-tests"
 SECRET = "swordfish"
@@ -120,7 +118,7 @@ async def reads_on(tools: list[Any], direct: Session) -> None:
     assert hit.position is not None
     behind = direct.show(hit.source, hit.position + 1, 1).passages[0]
     with OpenAIServer(reader) as server:
-        llm = OpenAI("gpt-4o-mini", api_base=server.url, api_key="none", reuse_client=False, max_retries=0)
+        llm = llm_of(server)
         handler = FunctionAgent(tools=tools, llm=llm).run(QUESTION)
         calls = [event async for event in handler.stream_events() if isinstance(event, ToolCallResult)]
         said = str(await handler)
