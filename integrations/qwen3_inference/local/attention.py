@@ -1,4 +1,7 @@
-"""Causal attention of packed sequences behind a shared prefix. Shapes and layout as in `decoder`."""
+"""Causal attention of packed sequences behind a shared prefix.
+
+Shapes and layout as in `decoder`; keys have D channels, values V, which is another number where some were left out.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,42 +18,56 @@ class PackedAttention:
     """Attention for one pack, a sequence at a time, nothing padded. Layout and mask are made once for all layers."""
 
     def __init__(
-        self, lengths: Sequence[int], prefix_length: int, group: int, device: torch.device, dtype: torch.dtype
+        self, lengths: Sequence[int], prefix_length: int, scale: float, device: torch.device, dtype: torch.dtype
     ) -> None:
-        longest = max(lengths)
         self._lengths = lengths
-        self._longest = longest
+        self._longest = max(lengths)
         self._prefix_length = prefix_length
-        self._group = group
-        self._block = min(max(1, _BLOCK_ROWS // group), longest)  # in positions
-        # Additive: zeros, then a triangle. The positions from `first` of a sequence see every column before `first` and
-        # a triangle of their own, so the slice that starts that many columns before the triangle serves any block.
-        self._triangle = prefix_length + longest
-        mask = torch.full((self._block, self._triangle + self._block), float("-inf"), dtype=dtype, device=device)
-        self._mask = mask.triu_(self._triangle + 1).repeat_interleave(group, dim=0)
+        self._scale = scale
+        self._triangle = prefix_length + self._longest
+        self._masks: dict[int, Tensor] = {}  # by group
+        self._zero = torch.zeros((), dtype=dtype, device=device)
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None) -> Tensor:
-        """query (T, K, G, D), key and value (T, K, D), prefix twice (P, K, D) -> (T, K * G * D).
+        """query (T, K, G, D), key (T, K, D), value (T, K, V), prefix of both (P, K, D or V) -> (T, K * G * V).
 
         Every position sees the whole prefix and its own sequence up to itself.
         """
-        out = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+        out = torch.empty((*query.shape[:-1], value.shape[-1]), dtype=query.dtype, device=query.device)
+        group = query.shape[2]
+        size, whole_mask = self._block(group), self._mask(group)
         for start, length, keys, values in self._sequences(key, value, prefix):
-            for first in range(0, length, self._block):
-                last = min(first + self._block, length)
+            for first in range(0, length, size):
+                last = min(first + size, length)
                 seen = self._prefix_length + last
                 columns = slice(self._triangle - self._prefix_length - first, self._triangle + last - first)
-                mask = self._mask[: (last - first) * self._group, columns]
+                mask = whole_mask[: (last - first) * group, columns]
                 block = slice(start + first, start + last)
-                out[block] = _attend(query[block], keys[:seen], values[:seen], mask)
+                out[block] = _attend(query[block], keys[:seen], values[:seen], mask, self._scale)
         return out.flatten(1)
 
     def last(self, query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None) -> Tensor:
-        """The same for the last position of each sequence only: query (N, K, G, D) -> (N, K * G * D)."""
-        out = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+        """The same for the last position of each sequence only: query (N, K, G, D) -> (N, K * G * V)."""
+        out = torch.empty((*query.shape[:-1], value.shape[-1]), dtype=query.dtype, device=query.device)
         for index, (_, _, keys, values) in enumerate(self._sequences(key, value, prefix)):
-            out[index : index + 1] = _attend(query[index : index + 1], keys, values, None)
+            out[index : index + 1] = _attend(query[index : index + 1], keys, values, None, self._scale)
         return out.flatten(1)
+
+    def _block(self, group: int) -> int:
+        """Positions attended at once."""
+        return min(max(1, _BLOCK_ROWS // group), self._longest)
+
+    def _mask(self, group: int) -> Tensor:
+        """Additive: zeros, then a triangle, each row `group` times.
+
+        The positions from `first` of a sequence see every column before `first` and a triangle of their own, so the
+        slice that starts that many columns before the triangle serves any block.
+        """
+        if group not in self._masks:
+            block = self._block(group)
+            mask = self._zero.new_full((block, self._triangle + block), float("-inf"))
+            self._masks[group] = mask.triu_(self._triangle + 1).repeat_interleave(group, dim=0)
+        return self._masks[group]
 
     def _sequences(
         self, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None
@@ -75,10 +92,10 @@ class PaddedAttention:
     """
 
     def __init__(
-        self, lengths: Sequence[int], prefix_length: int, group: int, device: torch.device, dtype: torch.dtype
+        self, lengths: Sequence[int], prefix_length: int, scale: float, device: torch.device, dtype: torch.dtype
     ) -> None:
         longest = max(lengths)
-        self._group = group
+        self._scale = scale
         self._size = len(lengths), longest
         self._sequence = torch.repeat_interleave(torch.tensor(lengths, device=device))
         self._position = torch.cat([torch.arange(length, device=device) for length in lengths])
@@ -87,28 +104,30 @@ class PaddedAttention:
         self._mask = mask.triu_(prefix_length + 1) if prefix_length else None
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None) -> Tensor:
-        """query (T, K, G, D), key and value (T, K, D), prefix twice (P, K, D) -> (T, K * G * D)."""
+        """query (T, K, G, D), key (T, K, D), value (T, K, V), prefix of both (P, K, D or V) -> (T, K * G * V)."""
         before = (None, None) if prefix is None else prefix
         context = F.scaled_dot_product_attention(
             self._pad(query.flatten(1, 2), None),
-            self._pad(key, before[0]).repeat_interleave(self._group, dim=1),
-            self._pad(value, before[1]).repeat_interleave(self._group, dim=1),
+            self._pad(key, before[0]).repeat_interleave(query.shape[2], dim=1),
+            self._pad(value, before[1]).repeat_interleave(query.shape[2], dim=1),
             attn_mask=self._mask,
             is_causal=self._mask is None,
+            scale=self._scale,
         )
         return context.transpose(1, 2)[self._sequence, self._position].flatten(1)
 
     def last(self, query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None) -> Tensor:
-        """The same for the last position of each sequence only: query (N, K, G, D) -> (N, K * G * D)."""
+        """The same for the last position of each sequence only: query (N, K, G, D) -> (N, K * G * V)."""
         before = (None, None) if prefix is None else prefix
         keys, values = self._pad(key, before[0]), self._pad(value, before[1])
         columns = torch.arange(keys.shape[2], device=keys.device)
         seen = columns <= (self._ends + keys.shape[2] - self._size[1])[:, None]
         context = F.scaled_dot_product_attention(
             query.flatten(1, 2)[:, :, None],
-            keys.repeat_interleave(self._group, dim=1),
-            values.repeat_interleave(self._group, dim=1),
+            keys.repeat_interleave(query.shape[2], dim=1),
+            values.repeat_interleave(query.shape[2], dim=1),
             attn_mask=seen[:, None, None],
+            scale=self._scale,
         )
         return context.flatten(1)
 
@@ -122,11 +141,11 @@ class PaddedAttention:
 
 
 def attention_for(
-    lengths: Sequence[int], prefix_length: int, group: int, device: torch.device, dtype: torch.dtype
+    lengths: Sequence[int], prefix_length: int, scale: float, device: torch.device, dtype: torch.dtype
 ) -> PackedAttention | PaddedAttention:
     """On a CPU a call is cheap and padding is not; elsewhere it is the other way round."""
     kind = PackedAttention if device.type == "cpu" else PaddedAttention
-    return kind(lengths, prefix_length, group, device, dtype)
+    return kind(lengths, prefix_length, scale, device, dtype)
 
 
 def joined(prefix: Tensor | None, own: Tensor) -> Tensor:
@@ -143,13 +162,19 @@ def _with_room(prefix: Tensor, more: int) -> Tensor:
     return held
 
 
-def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """query (L, K, G, D), keys and values (S, K, D), mask (L * G, S) -> (L, K, G, D).
+def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """query (L, K, G, D), keys (S, K, D), values (S, K, V), mask (L * G, S) -> (L, K, G, V).
 
-    The query heads of a group are rows of one product with the keys that they share.
+    The query heads of a group are rows of one product with the keys that they share. torch's kernel for the CPU wants
+    as many channels of keys as of values; without it, scores are products of their own.
     """
-    rows = query.transpose(0, 1).flatten(1, 2)[None]
-    context = F.scaled_dot_product_attention(
-        rows, keys.transpose(0, 1)[None], values.transpose(0, 1)[None], attn_mask=mask
-    )
-    return context.view(query.transpose(0, 1).shape).transpose(0, 1)
+    heads = query.transpose(0, 1)
+    rows, keys, values = heads.flatten(1, 2), keys.transpose(0, 1), values.transpose(0, 1)
+    if keys.shape[-1] == values.shape[-1]:
+        context = F.scaled_dot_product_attention(rows[None], keys[None], values[None], attn_mask=mask, scale=scale)
+    else:
+        rows, keys = rows.float(), keys.float().transpose(1, 2)
+        scores = rows.new_zeros(()) if mask is None else mask.float()
+        scores = torch.baddbmm(scores, rows, keys, alpha=scale)
+        context = torch.bmm(scores.softmax(-1), values.float()).to(query.dtype)
+    return context.view(*heads.shape[:-1], values.shape[-1]).transpose(0, 1)

@@ -10,6 +10,8 @@ Differences to the general forward of transformers, none of which changes the re
 - The residual stream, norms and rotary embedding are float32, so bfloat16 rounds inside a layer and not between them.
 - The rotary embedding turns pairs of channels that lie half a head apart. The weights of queries and keys are reordered
   so that they lie side by side, and a pair is turned by one complex product; dot products do not see the order.
+- Heads and channels that are zero by a layer's weights are left out (`trimming`): G and D below may be less than the
+  architecture's, and values have V channels.
 
 Shapes: T tokens of all sequences together, N sequences, P prefix tokens, L tokens of one sequence, K key-value heads,
 G query heads that share a key-value head, D head dimension. Queries, keys and values lie in memory head by head, which
@@ -27,6 +29,7 @@ from qwen3_inference.local.architecture import Architecture
 from qwen3_inference.local.attention import PackedAttention, PaddedAttention, attention_for, joined
 from qwen3_inference.local.linear import GatedLinear, Linear
 from qwen3_inference.local.rope import inverse_frequencies
+from qwen3_inference.local.trimming import Used, used_channels
 
 # Element-wise work in float32 runs on as many rows as stay in a core's cache: 2.4 times as fast as all rows at once.
 _ROWS_IN_CACHE = 256
@@ -35,19 +38,23 @@ _ROWS_IN_CACHE = 256
 @dataclass(frozen=True)
 class LayerWeights:
     query: Linear  # hidden -> K * G * D
-    key_value: Linear  # hidden -> 2 * K * D, keys first
-    out: Linear  # K * G * D -> hidden
+    key_value: Linear  # hidden -> K * (D + V), keys first
+    out: Linear  # K * G * V -> hidden
     gate_up: GatedLinear  # hidden -> intermediate
     down: Linear  # intermediate -> hidden
     input_norm: Tensor
     mlp_norm: Tensor
     query_norm: Tensor  # (D), float32, pairs side by side like the rows of `query` and of the keys
     key_norm: Tensor
+    pairs: Tensor | None  # those of the rotary embedding that the D channels are; None: all
+
+    def turns_of(self, all_turns: Tensor) -> Tensor:
+        return all_turns if self.pairs is None else all_turns[..., self.pairs]
 
 
 @dataclass(frozen=True)
 class KeyValues:
-    """Keys and values of a computed prefix, per layer (P, K, D), keys after norm and rotary embedding."""
+    """Keys (P, K, D) and values (P, K, V) of a computed prefix by layers, keys after norm and rotary embedding."""
 
     keys: list[Tensor]
     values: list[Tensor]
@@ -63,7 +70,6 @@ class Qwen3Decoder:
 
     def __init__(self, architecture: Architecture, weight: Callable[[str], Tensor], device: torch.device) -> None:
         self.kv_heads = architecture.num_key_value_heads
-        self._group = architecture.num_attention_heads // self.kv_heads
         self.head_dim = architecture.head_dim
         self.eps = architecture.rms_norm_eps
         self.device = device
@@ -82,11 +88,11 @@ class Qwen3Decoder:
     def last_hidden(self, sequences: Sequence[Sequence[int]], prefix: KeyValues | None = None) -> Tensor:
         """The final-normed hidden state at the last position of each sequence, float32 (N, hidden)."""
         hidden, lengths = self._embed(sequences)
-        turns = self._turns(lengths, prefix)
+        all_turns = self._turns(lengths, prefix)
         attention = self._attention(lengths, prefix)
         ends = torch.tensor(lengths, device=self.device).cumsum(0) - 1
         for index, layer in enumerate(self.layers):
-            before = _layer_prefix(prefix, index)
+            before, turns = _layer_prefix(prefix, index), layer.turns_of(all_turns)
             normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
             key, value = self._key_value(normed, layer, turns)
             if index + 1 < len(self.layers):
@@ -101,12 +107,12 @@ class Qwen3Decoder:
     def prefill(self, ids: Sequence[int], prefix: KeyValues | None = None) -> KeyValues:
         """Keys and values of `prefix` followed by `ids`."""
         hidden, lengths = self._embed([ids])
-        turns = self._turns(lengths, prefix)
+        all_turns = self._turns(lengths, prefix)
         attention = self._attention(lengths, prefix)
         keys: list[Tensor] = []
         values: list[Tensor] = []
         for index, layer in enumerate(self.layers):
-            before = _layer_prefix(prefix, index)
+            before, turns = _layer_prefix(prefix, index), layer.turns_of(all_turns)
             normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
             key, value = self._key_value(normed, layer, turns)
             keys.append(joined(before and before[0], key))
@@ -122,17 +128,19 @@ class Qwen3Decoder:
 
     def _query(self, normed: Tensor, layer: LayerWeights, turns: Tensor) -> Tensor:
         """(T, K, G, D), normed and rotated."""
-        query = layer.query(normed).view(len(normed), self.kv_heads, -1, self.head_dim)
-        return norm_and_rotate(query, layer.query_norm, self.eps, turns)
+        query = layer.query(normed).view(len(normed), self.kv_heads, -1, len(layer.query_norm))
+        return norm_and_rotate(query, layer.query_norm, self.eps, turns, self.head_dim)
 
     def _key_value(self, normed: Tensor, layer: LayerWeights, turns: Tensor) -> tuple[Tensor, Tensor]:
-        """(T, K, D) twice; keys normed and rotated."""
-        both = layer.key_value(normed).view(len(normed), 2, self.kv_heads, self.head_dim)
-        key = norm_and_rotate(both[:, 0, :, None], layer.key_norm, self.eps, turns)
-        return key[:, :, 0], both[:, 1]
+        """(T, K, D), normed and rotated, and (T, K, V)."""
+        both, dim, tokens = layer.key_value(normed), len(layer.key_norm), len(normed)
+        key = both[:, : self.kv_heads * dim].view(tokens, self.kv_heads, 1, dim)
+        value = both[:, self.kv_heads * dim :].view(tokens, self.kv_heads, -1)
+        return norm_and_rotate(key, layer.key_norm, self.eps, turns, self.head_dim)[:, :, 0], value
 
     def _attention(self, lengths: list[int], prefix: KeyValues | None) -> PackedAttention | PaddedAttention:
-        return attention_for(lengths, prefix.length if prefix else 0, self._group, self.device, self.dtype)
+        before, scale = prefix.length if prefix else 0, self.head_dim**-0.5
+        return attention_for(lengths, before, scale, self.device, self.dtype)
 
     def _rest(self, hidden: Tensor, context: Tensor, layer: LayerWeights) -> Tensor:
         """The residual stream after attention's output and the MLP; overwrites `hidden`."""
@@ -151,26 +159,28 @@ class Qwen3Decoder:
         return rope[positions, None, None]
 
     def _take(self, weight: Callable[[str], Tensor], has_bias: bool) -> LayerWeights:
-        """One layer's weights, fused and reordered; `weight` knows the layer."""
-
-        def linear(*names: str) -> Linear:
-            kinds = ("weight", "bias") if has_bias and "mlp" not in names[0] else ("weight",)
-            return Linear(*(torch.cat([rows(name, kind) for name in names]) for kind in kinds))
-
-        def rows(name: str, kind: str) -> Tensor:
-            found = weight(f"{name}.{kind}")
-            return self._paired(found) if name.endswith(("q_proj", "k_proj")) else found
-
+        """One layer's weights, fused, reordered and trimmed; `weight` knows the layer."""
+        query, key, value, out = (weight(f"self_attn.{name}_proj.weight") for name in "qkvo")
+        query, key = self._paired(query), self._paired(key)
+        biases: list[Tensor | None] = [None, None, None]
+        used = Used(self.head_dim, self.kv_heads)
+        if has_bias:
+            query_bias, key_bias, value_bias, out_bias = (weight(f"self_attn.{name}_proj.bias") for name in "qkvo")
+            biases = [self._paired(query_bias), torch.cat((self._paired(key_bias), value_bias)), out_bias]
+        else:
+            used = used_channels(query, key, value, out, self.head_dim)
+        query_norm, key_norm = (self._paired(weight(f"self_attn.{name}_norm.weight")).float() for name in "qk")
         return LayerWeights(
-            query=linear("self_attn.q_proj"),
-            key_value=linear("self_attn.k_proj", "self_attn.v_proj"),
-            out=linear("self_attn.o_proj"),
+            query=Linear(used.of_queries(query), biases[0]),
+            key_value=Linear(torch.cat((used.of_keys(key), used.of_values(value))), biases[1]),
+            out=Linear(used.of_outputs(out.T).T.contiguous(), biases[2]),
             gate_up=GatedLinear(weight("mlp.gate_proj.weight"), weight("mlp.up_proj.weight")),
-            down=linear("mlp.down_proj"),
+            down=Linear(weight("mlp.down_proj.weight")),
             input_norm=weight("input_layernorm.weight"),
             mlp_norm=weight("post_attention_layernorm.weight"),
-            query_norm=self._paired(weight("self_attn.q_norm.weight")).float(),
-            key_norm=self._paired(weight("self_attn.k_norm.weight")).float(),
+            query_norm=used.of_keys(query_norm),
+            key_norm=used.of_keys(key_norm),
+            pairs=used.pairs,
         )
 
     def _paired(self, rows: Tensor) -> Tensor:
@@ -181,11 +191,11 @@ class Qwen3Decoder:
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
     """RMSNorm of the float32 residual stream over the last dimension, returned as `dtype`."""
-    return (x * _inverse_rms(x, eps)).mul_(weight).to(dtype)
+    return (x * _inverse_rms(x, eps, x.shape[-1])).mul_(weight).to(dtype)
 
 
-def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, turns: Tensor) -> Tensor:
-    """RMSNorm of each head, then the rotary embedding, in float32.
+def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, turns: Tensor, head_dim: int) -> Tensor:
+    """RMSNorm of each head of `head_dim` channels, all but D of them zero, then the rotary embedding, in float32.
 
     x (T, K, G, D), weight (D), turns (T, 1, 1, D / 2) -> (T, K, G, D), in memory (K, T, G, D).
     """
@@ -194,15 +204,15 @@ def norm_and_rotate(x: Tensor, weight: Tensor, eps: float, turns: Tensor) -> Ten
     for start in range(0, tokens, _ROWS_IN_CACHE):
         rows = slice(start, start + _ROWS_IN_CACHE)
         wide = x[rows].to(torch.float32, copy=True)
-        wide.mul_(_inverse_rms(wide, eps)).mul_(weight)
+        wide.mul_(_inverse_rms(wide, eps, head_dim)).mul_(weight)
         torch.view_as_complex(wide.view(-1, kv_heads, group, dim // 2, 2)).mul_(turns[rows])
         out[rows] = wide
     return out
 
 
-def _inverse_rms(wide: Tensor, eps: float) -> Tensor:
+def _inverse_rms(wide: Tensor, eps: float, dim: int) -> Tensor:
     norm: Tensor = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-    return norm.square_().div_(wide.shape[-1]).add_(eps).rsqrt_()
+    return norm.square_().div_(dim).add_(eps).rsqrt_()
 
 
 def _named(weight: Callable[[str], Tensor], prefix: str, name: str) -> Tensor:
