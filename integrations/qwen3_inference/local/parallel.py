@@ -5,10 +5,14 @@ costs little; where other processes take turns on them, each operation waits for
 crowded, reranking took 8 times as long and 11 times the CPU time. Side by side nothing waits before the end.
 """
 
+import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TypeVar
+
+from qwen3_inference.local.processes import MadeAnewAfterFork
 
 Result = TypeVar("Result")
 Task = Callable[[], Result]
@@ -47,18 +51,49 @@ def work_off(
 
     before = torch.get_num_threads()
     workers = min(before, len(tasks), at_once or before)
-    if workers <= 1:
-        pending = list(tasks[::-1])
+    pending = list(tasks[::-1])
+    if workers <= 1 or _threads.are_this_one:
         while pending:
             pending += ended(pending.pop()())[::-1]
         return
-    pool = ThreadPoolExecutor(workers, "qwen3-forward", initializer=partial(torch.set_num_threads, before // workers))
+    running: set[Future[Result]] = set()
     try:
-        running = {pool.submit(task) for task in tasks}
-        while running:
+        while pending or running:
+            while pending and len(running) < workers:
+                running.add(_threads.submit(pending.pop(), before // workers))
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for one in done:
-                running |= {pool.submit(task) for task in ended(one.result())}
+                pending += ended(one.result())[::-1]
     finally:
-        pool.shutdown(cancel_futures=True)
+        wait(running)
         torch.set_num_threads(before)  # libraries below torch keep one number for the whole process
+
+
+class _Threads(MadeAnewAfterFork):
+    """Threads that compute, as many as there are cores, for all models of this process.
+
+    They stay. One that ends gives its memory back under a lock of MKL's, and the child of a process that forks in that
+    moment would wait for this lock for ever.
+    """
+
+    def _make_anew(self) -> None:
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "qwen3-forward")
+        self._here = threading.local()
+
+    @property
+    def are_this_one(self) -> bool:
+        """Whether this thread is one of them: it must not wait for others, which may all do the same."""
+        return getattr(self._here, "computes", False)
+
+    def submit(self, task: Task[Result], torch_threads: int) -> Future[Result]:
+        return self._pool.submit(self._compute, task, torch_threads)
+
+    def _compute(self, task: Task[Result], torch_threads: int) -> Result:
+        import torch
+
+        self._here.computes = True
+        torch.set_num_threads(torch_threads)
+        return task()
+
+
+_threads = _Threads()
