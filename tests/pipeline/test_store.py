@@ -16,6 +16,7 @@ from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 from pymilvus import DataType, MilvusClient
+from pymilvus.client.types import ConsistencyLevel
 from qwen3_rag.config import RagConfig
 from qwen3_rag.documents.readers import make_document
 from qwen3_rag.errors import ConfigError, UnavailableError
@@ -59,7 +60,7 @@ def test_a_released_collection_is_loaded(store_of: OpenStore, embed_model: Hashi
 def test_settings_of_a_new_collection(store_of: OpenStore, config: RagConfig) -> None:
     store = store_of()
     found = store.client.describe_collection(config.collection)
-    assert found["consistency_level_name"] == "Strong"
+    assert found["consistency_level"] == ConsistencyLevel.Value("Strong")
     assert json.loads(found["properties"][PROPERTY]) == {
         "name": "hashing",
         "revision": "1",
