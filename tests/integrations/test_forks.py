@@ -28,6 +28,7 @@ Calls = dict[str, Callable[[], list[float]]]
 @pytest.fixture
 def several_threads() -> Iterator[None]:
     with torch_threads(2):
+        torch.ones(300, 300) @ torch.ones(300, 300)  # where there were more, OpenMP lets the others end now
         yield
 
 
@@ -191,8 +192,10 @@ def test_queries_that_wait_in_the_parent_are_not_computed_in_the_child(embedding
         calls = [asyncio.ensure_future(model.aget_query_embedding("a")) for _ in range(100)]
         await asyncio.sleep(0)  # all have begun
         assert engine._coalescer._waiting
-        seen = in_child(lambda: (dict(engine._coalescer._waiting), asyncio.run(model.aget_query_embedding("a"))))[0]
-        hold.set()
+        try:
+            seen = in_child(lambda: (dict(engine._coalescer._waiting), asyncio.run(model.aget_query_embedding("a"))))[0]
+        finally:
+            hold.set()
         await asyncio.gather(*calls)
         return seen
 

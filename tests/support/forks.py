@@ -4,6 +4,7 @@ import os
 import pickle
 import select
 import signal
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ SECONDS = 60
 
 def in_child(work: Callable[[], Any]) -> tuple[Any, list[str]]:
     """What `work` returns in a child made by `os.fork`, and the warnings it gave."""
+    _let_threads_end()
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -28,6 +30,24 @@ def in_child(work: Callable[[], Any]) -> tuple[Any, list[str]]:
     kind, result, said = pickle.loads(answer)
     assert kind == "result", f"the child failed:\n{result}"
     return result, said
+
+
+def _let_threads_end() -> None:
+    """Wait for threads of the tests' own that have computed and are about to end.
+
+    One that ends holds all of MKL's locks for a moment, also after `join`, and a child that is forked in that moment
+    has them for ever, which nothing in this package can change.
+    """
+    tasks, same_since = _tasks(), time.monotonic()
+    while time.monotonic() - same_since < 0.03:
+        time.sleep(0.005)
+        if (now := _tasks()) != tasks:
+            tasks, same_since = now, time.monotonic()
+
+
+def _tasks() -> set[str]:
+    """This process' threads, as the system sees them: those that Python has let go of included."""
+    return set(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else set()
 
 
 def _answer(work: Callable[[], Any], write: int) -> None:

@@ -72,8 +72,8 @@ def work_off(
 class _Threads(MadeAnewAfterFork):
     """Threads that compute, as many as there are cores, for all models of this process.
 
-    They stay. One that ends gives its memory back under a lock of MKL's, and the child of a process that forks in that
-    moment would wait for this lock for ever.
+    They stay. One that ends gives its memory back while it holds all of MKL's locks, and Python's `join` does not wait
+    for that: the child of a process that forks in that moment would wait for a lock for ever.
     """
 
     def _make_anew(self) -> None:

@@ -3,6 +3,8 @@
 gunicorn --preload, celery and multiprocessing's "fork" copy a process in which models were used. The child has one
 thread, the one that forked: a lock that another one held stays locked, an executor counts threads that do not exist,
 and OpenMP waits for its own. So locks and executors are made anew in the child, and torch computes with one thread.
+What cannot be made anew are the locks of MKL, below torch: a thread that has computed holds them while it ends. No
+thread of this package ends while its model is used (`parallel`); the application's own should not end during a fork.
 """
 
 import contextlib
