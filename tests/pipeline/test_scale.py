@@ -28,6 +28,7 @@ from qwen3_rag.scale.shards import content_hash, documents_of, to_table
 from qwen3_rag.store.catalog import Root, open_catalog
 from qwen3_rag.store.opening import open_store
 from support.hashing import IDENTITY, HashingEmbedding
+from support.seeds import drawn
 
 from .conftest import write
 from .test_crash import Faults, Killed
@@ -199,23 +200,23 @@ def test_every_write_may_be_the_last(config: RagConfig, settings: Settings, tmp_
     assert counter.seen > 15
     wanted = contents(config)
     passages = len(wanted[0])
-    for stop in range(0, counter.seen, 2):
-        for after in (False, True):
-            EMBEDDED.clear()
-            again = Settings(str(tmp_path / f"{stop}{after}"), 7, embedder=settings.embedder)
-            at = config.model_copy(update={"collection": f"{config.collection}_{stop}{after}"})
-            with pytest.raises(Killed), injected(Faults(stop, after)):
-                ingest_files([folder], at, in_process, again)
-            if stop > counter.seen // 3:  # something of the sources changes under way
-                write(folder, {"2.md": str(DOCS["2.md"]) + f"\n# More {stop}\n\nwords\n"})
-                os.utime(folder / "2.md", (stop * 10 + after, stop * 10 + after))  # or its time may be the same second
-            ingest_files([folder], at, in_process, again, prune=True)
-            rows, records = contents(at)
-            ingest_files([folder], other(config), in_process, again, prune=True)
-            assert (rows, records) == contents(other(config)), f"write {stop}, after={after}"
-            embedded = [text for text in EMBEDDED if text != CHECK]
-            assert len(embedded) <= 2 * (passages + 1), "at most one shard is computed again"
-            assert Folder(str(tmp_path / f"{stop}{after}")).names("shards") == []
+    points = [(stop, after) for stop in range(counter.seen) for after in (False, True)]
+    for stop, after in drawn("writes", points, 20):
+        EMBEDDED.clear()
+        again = Settings(str(tmp_path / f"{stop}{after}"), 7, embedder=settings.embedder)
+        at = config.model_copy(update={"collection": f"{config.collection}_{stop}{after}"})
+        with pytest.raises(Killed), injected(Faults(stop, after)):
+            ingest_files([folder], at, in_process, again)
+        if stop > counter.seen // 3:  # something of the sources changes under way
+            write(folder, {"2.md": str(DOCS["2.md"]) + f"\n# More {stop}\n\nwords\n"})
+            os.utime(folder / "2.md", (stop * 10 + after, stop * 10 + after))  # or its time may be the same second
+        ingest_files([folder], at, in_process, again, prune=True)
+        rows, records = contents(at)
+        ingest_files([folder], other(config), in_process, again, prune=True)
+        assert (rows, records) == contents(other(config)), f"write {stop}, after={after}"
+        embedded = [text for text in EMBEDDED if text != CHECK]
+        assert len(embedded) <= 2 * (passages + 1), "at most one shard is computed again"
+        assert Folder(str(tmp_path / f"{stop}{after}")).names("shards") == []
     assert wanted[0] != contents(other(config))[0]
 
 

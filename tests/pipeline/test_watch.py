@@ -181,7 +181,7 @@ def searching(config: RagConfig, models: Models) -> Iterator[list[int]]:
     assert errors == []
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_random_edits_end_in_the_state_of_a_clean_ingest(config: RagConfig, seed: int) -> None:
     chance, folder = random_of(f"edits {seed}"), Path("docs")
     write(folder, {"a.md": "# A\n\nx\n", "sub/c.md": "# C\n\ny\n", "corpus.jsonl": '{"_id": "1", "text": "first"}\n'})

@@ -203,7 +203,10 @@ def test_ingesting_through_the_service(tmp_path: Path) -> None:
         assert run(tmp_path, "ingest", "nowhere").returncode == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGTERM, id="TERM"), pytest.param(signal.SIGINT, id="INT", marks=pytest.mark.slow)],
+)
 def test_stopped_in_the_middle_it_answers_what_it_has_begun(tmp_path: Path, number: signal.Signals) -> None:
     fill(tmp_path, str(KNOWLEDGE / "retrieval.md"))
     with (

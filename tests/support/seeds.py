@@ -9,9 +9,12 @@ import hashlib
 import os
 import random
 import sys
+from collections.abc import Sequence
+from typing import TypeVar
 
 from hypothesis import core, settings
 
+Case = TypeVar("Case")
 NAME = "QWEN3_TEST_SEED"
 SEED = int(os.environ.setdefault(NAME, str(random.SystemRandom().randrange(2**32))))
 """In the environment, from where the other processes of the run have it."""
@@ -40,6 +43,13 @@ def seed_hypothesis() -> None:
     for profile, examples in (("suite", 100), ("nightly", 2_000), ("quick", 10)):
         settings.register_profile(profile, max_examples=examples, deadline=None, print_blob=True)
     settings.load_profile("suite")
+
+
+def drawn(name: object, cases: Sequence[Case], count: int) -> list[Case]:
+    """`count` of the cases, in their order, and all of them at night: for tests that would go through every one."""
+    if examples(100) > 100 or count >= len(cases):
+        return list(cases)
+    return [cases[place] for place in sorted(random_of(name).sample(range(len(cases)), count))]
 
 
 def examples(count: int) -> int:
