@@ -174,7 +174,8 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, sc
         context = F.scaled_dot_product_attention(rows[None], keys[None], values[None], attn_mask=mask, scale=scale)
     else:
         rows, keys = rows.float(), keys.float().transpose(1, 2)
-        scores = rows.new_zeros(()) if mask is None else mask.float()
-        scores = torch.baddbmm(scores, rows, keys, alpha=scale)
+        scores = torch.baddbmm(rows.new_zeros(()), rows, keys, beta=0, alpha=scale)
+        if mask is not None:  # it hides nothing of the keys before these positions' own
+            scores[..., -len(query) :].add_(mask[:, -len(query) :])
         context = torch.bmm(scores.softmax(-1), values.float()).to(query.dtype)
     return context.view(*heads.shape[:-1], values.shape[-1]).transpose(0, 1)

@@ -28,7 +28,7 @@ from torch import Tensor
 from qwen3_inference.local.architecture import Architecture
 from qwen3_inference.local.attention import PackedAttention, PaddedAttention, attention_for, joined
 from qwen3_inference.local.linear import GatedLinear, Linear
-from qwen3_inference.local.rope import inverse_frequencies
+from qwen3_inference.local.rope import Turns, inverse_frequencies
 from qwen3_inference.local.trimming import Used, used_channels
 
 # Element-wise work in float32 runs on as many rows as stay in a core's cache: 2.4 times as fast as all rows at once.
@@ -47,9 +47,6 @@ class LayerWeights:
     query_norm: Tensor  # (D), float32, pairs side by side like the rows of `query` and of the keys
     key_norm: Tensor
     pairs: Tensor | None  # those of the rotary embedding that the D channels are; None: all
-
-    def turns_of(self, all_turns: Tensor) -> Tensor:
-        return all_turns if self.pairs is None else all_turns[..., self.pairs]
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class Qwen3Decoder:
         attention = self._attention(lengths, prefix)
         ends = torch.tensor(lengths, device=self.device).cumsum(0) - 1
         for index, layer in enumerate(self.layers):
-            before, turns = _layer_prefix(prefix, index), layer.turns_of(all_turns)
+            before, turns = _layer_prefix(prefix, index), all_turns.of(layer.pairs)
             normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
             key, value = self._key_value(normed, layer, turns)
             if index + 1 < len(self.layers):
@@ -112,7 +109,7 @@ class Qwen3Decoder:
         keys: list[Tensor] = []
         values: list[Tensor] = []
         for index, layer in enumerate(self.layers):
-            before, turns = _layer_prefix(prefix, index), layer.turns_of(all_turns)
+            before, turns = _layer_prefix(prefix, index), all_turns.of(layer.pairs)
             normed = rms_norm(hidden, layer.input_norm, self.eps, self.dtype)
             key, value = self._key_value(normed, layer, turns)
             keys.append(joined(before and before[0], key))
@@ -148,15 +145,15 @@ class Qwen3Decoder:
         normed = rms_norm(hidden, layer.mlp_norm, self.eps, self.dtype)
         return hidden.add_(layer.down(layer.gate_up(normed)))
 
-    def _turns(self, lengths: list[int], prefix: KeyValues | None) -> Tensor:
-        """The rotation of every token's position, complex64 (T, 1, 1, D / 2): sequences start behind the prefix."""
+    def _turns(self, lengths: list[int], prefix: KeyValues | None) -> Turns:
+        """The rotation of every token's position: sequences start behind the prefix."""
         start = prefix.length if prefix else 0
         needed, rope = start + max(lengths), self._rope
         if needed > len(rope):  # a forward beside this one may put its own, shorter one in its place
             angles = torch.outer(torch.arange(needed, device=self.device).float(), self._inverse_frequencies)
             self._rope = rope = torch.complex(angles.cos(), angles.sin()).mul_(self._rope_scale)
-        positions = torch.cat([torch.arange(start, start + length, device=self.device) for length in lengths])
-        return rope[positions, None, None]
+        positions = [torch.arange(length, device=self.device) for length in lengths]
+        return Turns(rope[start:needed], torch.cat(positions))
 
     def _take(self, weight: Callable[[str], Tensor], has_bias: bool) -> LayerWeights:
         """One layer's weights, fused, reordered and trimmed; `weight` knows the layer."""

@@ -1,10 +1,26 @@
-"""The frequencies of the rotary position embedding, by transformers' own functions where they are scaled."""
+"""The rotary position embedding; its frequencies are transformers' own where they are scaled."""
 
 import torch
 from torch import Tensor
 
 from qwen3_inference.errors import CheckpointError
 from qwen3_inference.local.architecture import Architecture, rope_parameters
+
+
+class Turns:
+    """Rotations of a pack's tokens, from those by position, complex64 (positions, D / 2)."""
+
+    def __init__(self, by_position: Tensor, positions: Tensor) -> None:
+        self._by_position, self._positions = by_position, positions
+        self._whole: Tensor | None = None
+
+    def of(self, pairs: Tensor | None) -> Tensor:
+        """For some pairs of channels, or all D / 2: (T, 1, 1, pairs)."""
+        if pairs is not None:
+            return self._by_position[:, pairs][self._positions, None, None]
+        if self._whole is None:
+            self._whole = self._by_position[self._positions, None, None]
+        return self._whole
 
 
 def inverse_frequencies(architecture: Architecture) -> tuple[Tensor, float]:
