@@ -1,7 +1,8 @@
 """Real checkpoints of random weights and a Milvus server, once a session. The suite is offline; warnings are errors.
 
-Tests are divided among processes, one for each core up to four. Tests that are named by themselves or by their file
-(`pytest -q tests/test_readme.py`) run in this process: it starts sooner, and prints and breakpoints work.
+Tests are divided among processes, one more than there are cores and up to four, since they wait a third of their time.
+Those that are named by themselves or by their file (`pytest -q tests/test_readme.py`) run in this process: it starts
+sooner, and prints and breakpoints work.
 """
 
 import gc
@@ -43,7 +44,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
         return 0
     # The cores this process may use, which can be fewer than the machine's; macOS does not tell them apart.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MAX_PROCESSES)
+    return min(cores + 1, MAX_PROCESSES)
 
 
 def pytest_report_header() -> str:

@@ -43,6 +43,7 @@ def test_shapes_reuses_the_checkpoints_it_made(checkpoints: Path) -> None:
     assert [(Path(folder) / "model.safetensors").stat().st_mtime_ns for folder in first] == made
 
 
+@pytest.mark.slow
 def test_speed_compares_results_before_it_compares_seconds(checkpoints: Path) -> None:
     options = ("--quick", "--same-process", "--dtype", "float32", "--only", "rerank-passages", "embed-query")
     rows = last_json(run("speed.py", checkpoints, *options))["rows"]

@@ -13,6 +13,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "examples" / "benchmarks" / "service_load.py"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_answer_under_load_is_the_direct_one() -> None:
     command = [sys.executable, str(SCRIPT), "--clients", "8", "--searches", "4", "--rounds", "1", "--questions", "6"]
