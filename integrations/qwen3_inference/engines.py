@@ -65,7 +65,6 @@ class EmbeddingEngine(Protocol):
     ) -> Vectors: ...
 
 
-@runtime_checkable
 class MeasuringEngine(Protocol):
     """What an embedding engine may have beside: it tells which documents it would cut."""
 
@@ -93,6 +92,12 @@ class RerankEngine(Protocol):
         instruction: str | None = None,
         progress: Progress | None = None,
     ) -> Scores: ...
+
+
+def has_methods(one: object, protocol: type) -> bool:
+    """Whether all methods of a protocol are there, those that a wrapper has by `__getattr__` included: from Python 3.12
+    on, `isinstance` does not see them."""
+    return all(callable(getattr(one, name, None)) for name in vars(protocol) if not name.startswith("_"))
 
 
 def engine_identity(engine: Any) -> str | None:

@@ -233,6 +233,9 @@ def test_an_injected_engine_is_used(embedding_folder, model):
 def test_an_injected_engine_that_does_not_pickle_says_so(embedding_folder):
     injected = Qwen3Embedding(engine=LockedEngine(embedder(embedding_folder)))
     injected.get_query_embedding("a")
+    assert [found.index for found in injected.overlong([TextNode(text="tea " * 9_000)])] == [0], (
+        "by __getattr__ as well"
+    )
     with pytest.raises(EngineNotPicklableError, match="built with engine=LockedEngine, which cannot be pickled"):
         pickle.dumps(injected)
 

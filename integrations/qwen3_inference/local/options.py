@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
+from qwen3_inference.engines import has_methods
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH
 from qwen3_inference.local.devices import DTYPES
 from qwen3_inference.local.settings import DEFAULT_MAX_BATCH_TOKENS, LocalSettings
@@ -82,7 +83,7 @@ def ready(protocol: type) -> AfterValidator:
     """Checks a ready engine, which has the methods of `protocol`."""
 
     def check(engine: Any) -> Any:
-        if engine is not None and not isinstance(engine, protocol):
+        if engine is not None and not has_methods(engine, protocol):
             raise ValueError(f"engine={engine!r} must have the methods of qwen3_inference.{protocol.__name__}")
         return engine
 

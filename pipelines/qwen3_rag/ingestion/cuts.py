@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast
 
 from llama_index.core.schema import BaseNode
+from qwen3_inference.engines import has_methods
 
 SHOWN = 5
 
 
-@runtime_checkable
 class TellsLengths(Protocol):
     """An embedding model that says which nodes are longer than it reads, as `Qwen3Embedding` does."""
 
@@ -20,11 +20,11 @@ class TellsLengths(Protocol):
 def find_cuts(model: object, documents: Sequence[tuple[str, Sequence[BaseNode]]]) -> Iterator[tuple[str, str]]:
     """(source, what is missing) of documents of which a part ends in no vector. Of a model that tells no lengths
     nothing is known."""
-    if not isinstance(model, TellsLengths):
+    if not has_methods(model, TellsLengths):
         return
     places = [(source, place, node) for source, nodes in documents for place, node in enumerate(nodes)]
     found: dict[str, list[tuple[int, Any]]] = {}
-    for one in model.overlong([node for *_, node in places]):
+    for one in cast(TellsLengths, model).overlong([node for *_, node in places]):
         source, place, node = places[one.index]
         found.setdefault(source, []).append((int(node.metadata.get("position", place)), one))
     for source, passages in found.items():

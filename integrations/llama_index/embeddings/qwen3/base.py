@@ -1,7 +1,7 @@
 """`Qwen3Embedding`: LlamaIndex's embedding interface on a Qwen3 embedding engine. No tensor code here."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_validator, model_validator
@@ -12,7 +12,14 @@ from llama_index.embeddings.qwen3.interface import RoleEmbedding
 from llama_index.embeddings.qwen3.nodes import passages_of
 from llama_index.embeddings.qwen3.request import QUERY, Request
 from qwen3_inference import EmbeddingEngine, TorchEmbeddingEngine
-from qwen3_inference.engines import MeasuringEngine, Vectors, check_picklable, engine_identity, engine_name
+from qwen3_inference.engines import (
+    MeasuringEngine,
+    Vectors,
+    check_picklable,
+    engine_identity,
+    engine_name,
+    has_methods,
+)
 from qwen3_inference.lengths import Overlong
 from qwen3_inference.local.checkpoint import DEFAULT_MAX_LENGTH, check_dimensions
 from qwen3_inference.local.options import Device, DType, Folder, LocalOptions, ModelName, local_settings, ready
@@ -128,10 +135,10 @@ class Qwen3Embedding(LocalOptions, RoleEmbedding):
         [0]
         """
         engine = self._engine_in_use()
-        if not isinstance(engine, MeasuringEngine):
+        if not has_methods(engine, MeasuringEngine):
             return []
         prompt = {} if self.text_instruction is None else {"prompt": self.text_instruction}
-        return engine.overlong_documents(passages_of(nodes), **prompt)
+        return cast(MeasuringEngine, engine).overlong_documents(passages_of(nodes), **prompt)
 
     def _compute(self, request: Request) -> list[Embedding]:
         engine, options = self._engine_in_use(), self._call_options(request)
