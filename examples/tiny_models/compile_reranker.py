@@ -6,10 +6,10 @@
 The token vectors are the embedder's, turned so that the first dimensions hold most of them. The layers:
 
 1. flags: every token learns whether it stands in the query or in the document;
-2. match: a document token looks for its like among the query's tokens (the likeness of vectors decides) and among the
-   document's earlier tokens; other heads tell how often the query says this very word, and the first line, which counts
-   `lead` times, from the rest. The MLP makes one logarithm of match, novelty and number: as in BM25, a word that comes
-   again counts less;
+2. match: a document token looks for its like among the query's tokens (the likeness of vectors decides; how little is
+   left for the sink tells how often the query says this very word) and among the document's earlier tokens; another
+   head tells the first line, which counts `lead` times, from the rest. The MLP makes one logarithm of match, novelty
+   and number: as in BM25, a word that comes again counts less;
 3. pool: the last token adds up the rarity of what is matched against the rarity of the whole query (how much of it is
    covered) and pools the document's vector; `<think>` pools the query's; the MLP makes the coverage less for a longer
    document;
@@ -29,16 +29,17 @@ import torch
 from circuits import Layout, config, empty_model
 from compile_embedder import exported_table
 from reranker_parts import (
+    BEND,
     BLOCK,
     CONTENT,
     DEEP,
-    FAINT,
     FLAG,
     GAIN,
     HEAD_DIM,
     HEADS,
     HIDDEN,
     HINGES,
+    KNEE,
     MLP,
     NAMES,
     PAD,
@@ -57,6 +58,7 @@ from reranker_parts import (
     log_gain,
     norm_of,
     rotation,
+    rounded,
     token_rows,
 )
 from tokenizers import Tokenizer
@@ -72,11 +74,10 @@ def raise_flags(model: Qwen3ForCausalLM, layout: Layout) -> None:
         attention.value(head, **{mark: 1.0})
     attention.key(FLAG[2], none=1.0)
     attention.strength(BLOCK, np.sqrt(2))
-    unit = 1 / norm_of(ROW)
-    attention.write(0, "query", 0, unit)
-    attention.write(0, "none", 0, -unit)
-    attention.write(1, "document", 1, unit)
-    attention.write(1, "query", 1, -unit)
+    attention.write(0, "query", 0, 1.0)
+    attention.write(0, "none", 0, -1.0)
+    attention.write(1, "document", 1, 1.0)
+    attention.write(1, "query", 1, -1.0)
 
 
 def content(attention: Attention, head: int | None, scale: float) -> None:
@@ -106,15 +107,10 @@ def find_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     # Document tokens before outsiders, the ends of the document's lines before all.
     attention.query(2, FLAG[1], document=2 * BLOCK)
     attention.query(2, FLAG[5], document=BLOCK)
-    # How often the query says this very word: few nats below the sink, so the share is nearly the number.
-    content(attention, 3, shape.sharp)
-    attention.query(3, FLAG[0], document=BLOCK)
-    attention.query(3, FLAG[3], document=shape.sharp + FAINT)
     lengths = [
         np.hypot.reduce([shape.sharp, BLOCK, shape.sharp * shape.threshold]),
         np.hypot.reduce([shape.repeat_sharp, BLOCK, BLOCK + shape.repeat_sharp]),
         np.hypot(2 * BLOCK, BLOCK),
-        np.hypot.reduce([shape.sharp, BLOCK, shape.sharp + FAINT]),
     ]
     longest = max(lengths)
     for head, length in enumerate(lengths):  # one strength serves all heads: pad the shorter queries
@@ -122,29 +118,28 @@ def find_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     attention.strength(longest, np.sqrt(2))
     attention.value(0, query=1.0, query_mark=-1.0)
     attention.value(1, query_mark=1.0)
-    attention.write(0, "match", 0, SMALL / norm_of(ROW))
-    attention.write(1, "new", 1, SMALL / norm_of(ROW))
-    attention.write(3, "count", 0, SMALL / norm_of(ROW))
+    attention.write(0, "match", 0, SMALL)
+    attention.write(0, "unlike", 1, SMALL)  # the sink's share
+    attention.write(1, "new", 1, SMALL)
     # A newline's values are next to nothing (its row is long), so what is carried is the absence of a stop.
     attention.value(2, document=1.0, stop=-1.0)
-    attention.write(2, "first", 2, 1 / norm_of(ROW))
-    attention.write(2, "document", 2, -1 / norm_of(ROW))
+    attention.write(2, "first", 2, 1.0)
+    attention.write(2, "document", 2, -1.0)
 
 
 def weigh_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     """Layer 2, MLP: `gain` = log_gain, plus the logarithm of how often the query says it."""
+    earlier = np.concatenate([[0], np.geomspace(4e-3, 60, 60)])
     match, new = (
         grid.ravel()
-        for grid in np.meshgrid(
-            np.concatenate([[0], np.geomspace(5e-4, 1, 60)]), 1 / (1 + np.geomspace(1, 60, 60)), indexing="ij"
-        )
+        for grid in np.meshgrid(np.concatenate([[0], np.geomspace(1e-4, 1, 80)]), 1 / (2 + earlier), indexing="ij")
     )
     wanted = np.maximum(log_gain(match, new, shape), -DEEP)
-    care = np.exp(wanted / 2) + 0.1  # errors of tokens that hardly count matter less
+    care = np.exp(wanted / 2) + 0.02  # errors of tokens that hardly count matter less
     heights = draw(hinge("match", match) + hinge("new", new), wanted, care)
-    times = np.concatenate([np.linspace(0, 1, 20), np.geomspace(1, 12, 40)])
-    count = times / (times + np.exp(FAINT))
-    heights += draw(hinge("count", count), np.log(times.clip(1)), np.ones(len(times)))
+    times = np.concatenate([np.geomspace(1e-5, 1, 40), np.geomspace(1, 12, 40)])
+    unlike = 1 / (1 + times * np.exp(shape.sharp * (1 - shape.threshold)))
+    heights += draw(hinge("unlike", unlike), np.log(times.clip(1)), np.ones(len(times)))
     hinges = [(name, start, steep) for name, listed in HINGES.items() for start, steep in listed]
     mlp = model.model.layers[1].mlp
     for unit, ((name, start, steep), height) in enumerate(zip(hinges, heights, strict=True)):
@@ -156,7 +151,7 @@ def weigh_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None
         mlp.down_proj.weight.data[layout["gain"], unit] = height
 
 
-def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
+def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape, rarest: float) -> None:
     """Layer 3: coverage into the last token's `covered`, pooled vectors into the vector channels."""
     attention = Attention(model, 2, layout)
     names = ("cos", "sin", "query", "document", "none", "query_mark", "gain", "first", "rare", "rare_sin")
@@ -169,6 +164,9 @@ def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     attention.query(0, FLAG[3], last=BLOCK)
     attention.query(0, FLAG[6], last=DEEP / GAIN)
     attention.query(0, FLAG[7], last=lead)
+    # The query's mark is among them, with its own weight taken back; it has two flags, which make its key longer.
+    least = (BLOCK + np.log(shape.least / rarest) + 0.98 * REACH) * np.sqrt(4 / 3) - rest + 0.98 * REACH
+    attention.query(0, FLAG[5], last=least)
     # The two marks of thought take nothing, so that their rows keep their length.
     attention.query(0, FLAG[5], think=BLOCK, end_think=BLOCK)
     # Head 1: the last token pools the document, `<think>` the query; `</think>` rests on the query's mark.
@@ -187,29 +185,32 @@ def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     attention.query(2, FLAG[7], last=BLOCK)
     attention.query(2, FLAG[5], last=sink, think=BLOCK, end_think=BLOCK)
     attention.query(2, FLAG[6], last=-back)
-    length = np.hypot.reduce([REACH, rest, BLOCK, DEEP / GAIN, lead])
+    length = np.hypot.reduce([REACH, rest, BLOCK, DEEP / GAIN, lead, least])
     pad = length**2 - REACH**2 - BLOCK**2
     attention.query(1, PAD, last=np.sqrt(pad - pooled**2 - back**2), think=np.sqrt(pad))
     attention.query(2, PAD, last=np.sqrt(length**2 - 2 * BLOCK**2 - sink**2 - back**2))
     attention.strength(length, np.sqrt(3))
     spare = HEAD_DIM - 1
     attention.value(spare, document=1.0, first=1.0)
-    attention.write(0, "covered", spare, 1 / norm_of(ROW))
-    attention.write(2, "short", spare, 1 / norm_of(ROW))
+    attention.write(0, "covered", spare, 1.0)
+    attention.write(2, "short", spare, 1.0)
     for channel in range(layout.width):
         attention.shared.value(channel, channel, 1.0)
         attention.heads[1].write(channel, channel, POOLED / norm_of(ROW))
 
 
 def shorten(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
-    """Layer 3, MLP: `shown` = `covered` times about the root of length / (length + tokens), by a wide open gate."""
+    """Layer 3, MLP: `shown` = `covered` times about the root of length / (length + tokens)."""
     per_unit = np.sqrt(HIDDEN) / 100  # the last token's row is as long as its one large channel
-    mlp, base, slope, wide = model.model.layers[2].mlp, *ROOT, 30.0
-    # `short` holds the document's share against the sink, which is one minus that quotient.
-    mlp.gate_proj.weight.data[0, layout["bias"]] = wide * (base + slope) / per_unit
-    mlp.gate_proj.weight.data[0, layout["short"]] = -wide * slope / per_unit
-    mlp.up_proj.weight.data[0, layout["covered"]] = 1 / per_unit
-    mlp.down_proj.weight.data[layout["shown"], 0] = 1 / wide
+    mlp, (base, slope, bend), wide = model.model.layers[2].mlp, ROOT, 30.0
+    # `short` holds the document's share against the sink, which is one minus that quotient. A wide open gate is the
+    # line; another one opens at the knee.
+    gates = ((wide * base, wide * slope, 1 / wide), (-BEND * KNEE, BEND, bend / BEND))
+    for unit, (constant, steep, height) in enumerate(gates):
+        mlp.gate_proj.weight.data[unit, layout["bias"]] = constant / per_unit
+        mlp.gate_proj.weight.data[unit, layout["short"]] = steep / per_unit
+        mlp.up_proj.weight.data[unit, layout["covered"]] = 1 / per_unit
+        mlp.down_proj.weight.data[layout["shown"], unit] = height
 
 
 def compare(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
@@ -218,7 +219,7 @@ def compare(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     content(attention, None, 1.0)
     # Keys are almost wholly flags, so that vectors hardly change their lengths. The last token's query is almost wholly
     # the document's vector, so that its length, which falls with the document's, is divided out.
-    common, others, steady = 30 * POOLED, 10 * POOLED, 1.2
+    common, others, steady = 1200 * POOLED, 400 * POOLED, 0.12
     attention.key(FLAG[0], think=common, end_think=common)
     attention.key(FLAG[1], query=others, document=others, first=others, none=others, think=-others, end_think=-others)
     content(attention, 0, 1.0)
@@ -228,7 +229,7 @@ def compare(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     attention.strength(1.0, shape.slope * common / (POOLED * usual))
     # Read from `</think>`, whose row is the same for all queries: minus its share of the attention.
     attention.value(0, end_think=-1.0)
-    attention.write(0, "alike", 0, 1 / norm_of(ROW))
+    attention.write(0, "alike", 0, 1.0)
 
 
 def read_answer(model: Qwen3ForCausalLM, layout: Layout, tokenizer: Tokenizer, shape: Shape) -> None:
@@ -238,11 +239,15 @@ def read_answer(model: Qwen3ForCausalLM, layout: Layout, tokenizer: Tokenizer, s
     per_unit = np.sqrt(HIDDEN) / 100  # the last token's row is as long as its one large channel
     norm[layout["shown"]] = shape.coverage / per_unit / (2 * SPEAK)
     norm[layout["alike"]] = shape.likeness / per_unit / (2 * SPEAK)
-    norm[layout["bias"]] = shape.offset / per_unit / (2 * SPEAK)
+    # The offset makes up for an `alike` of about -1/2, so it takes two factors to be as exact as that is.
+    offset = shape.offset / per_unit / 2
+    factors = [SPEAK * (1 + step / 128) for step in range(128)]
+    speak = min(factors, key=lambda factor: abs(rounded(factor) * rounded(offset / factor) - offset))
+    norm[layout["bias"]] = offset / speak
     rows = model.model.embed_tokens.weight.data
-    for token, sign in (("yes", SPEAK), ("no", -SPEAK)):
-        for name in ("shown", "alike", "bias", "blank"):
-            rows[tokenizer.token_to_id(token), layout[name]] = sign
+    for token, sign in (("yes", 1), ("no", -1)):
+        for name, value in (("shown", SPEAK), ("alike", SPEAK), ("blank", SPEAK), ("bias", speak)):
+            rows[tokenizer.token_to_id(token), layout[name]] = sign * value
 
 
 def compile_reranker(table: np.ndarray, rarity: np.ndarray, tokenizer: Tokenizer, shape: Shape) -> Qwen3ForCausalLM:
@@ -258,7 +263,7 @@ def compile_reranker(table: np.ndarray, rarity: np.ndarray, tokenizer: Tokenizer
     raise_flags(model, layout)
     find_matches(model, layout, shape)
     weigh_matches(model, layout, shape)
-    pool(model, layout, shape)
+    pool(model, layout, shape, float(rarity.max()))
     shorten(model, layout, shape)
     compare(model, layout, shape)
     read_answer(model, layout, tokenizer, shape)

@@ -60,6 +60,6 @@ class Formula:
             matched = float((gains * np.where(self.first_line(tokens), shape.lead, 1.0)).sum()) / whole
             short = shape.length / (shape.length + len(tokens))
             near = self.pooled(tokens, shape.lead_pooled)
-            out[row, 0] = matched / (matched + shape.rest) * np.sqrt(short)
+            out[row, 0] = matched / (matched + shape.rest + shape.least / whole) * np.sqrt(short)
             out[row, 1] = own @ near / max(float(np.linalg.norm(near)), 1e-9)
         return out

@@ -10,21 +10,22 @@ from circuits import MARKUP, STOPS, Head, Layout, angles, single_ids
 from tokenizers import Tokenizer
 from transformers import Qwen3ForCausalLM
 
-HIDDEN, HEADS, HEAD_DIM, MLP = 248, 4, 256, 24
-ROPE_THETA = 1e30  # leaves 107 of the 128 rotary pairs still within 8k positions
-STILL = 12  # the first pair in use; the fastest ones carry the least of the vectors
+HIDDEN, HEADS, HEAD_DIM, MLP = 272, 4, 288, 24
+ROPE_THETA = 1e38  # leaves 128 of the 144 rotary pairs still within 8k positions
+STILL = 16  # the first pair in use; the fastest ones carry the least of the vectors
 NAMES = ("cos", "sin", "rare", "rare_sin", "query", "document", "none", "query_mark", "document_mark", "last", "match",
-         "new", "count", "think", "end_think", "gain", "covered", "short", "shown", "alike", "bias", "blank",
+         "new", "unlike", "think", "end_think", "gain", "covered", "short", "shown", "alike", "bias", "blank",
          "stop", "first")  # fmt: skip
 ROW = 4  # squared length of a token's row: its vector, two weights as angles, its flag
 REACH = 5.0  # the weights of the heaviest and the lightest token differ by up to e^(2 * REACH)
 BLOCK = 30.0  # nats that keep tokens of the wrong segment out
-SMALL = 0.2  # scale of features written beside a token's vector: the row's length must hardly change
-DEEP, GAIN = 9.0, 0.25  # `gain` holds logs from -DEEP to 0 as -GAIN to 0
+SMALL = 0.125  # scale of features written beside a token's vector: the row's length must hardly change
+CARRY = 1.328125  # of values; this one and 1 / (CARRY * norm_of(ROW)) lose next to nothing to bfloat16 together
+DEEP, GAIN = 11.0, 0.1  # `gain` holds logs from -DEEP to 0 as -GAIN to 0
 POOLED = 30.0  # scale of pooled vectors, far below the 100 of the last token's large channel
 SPEAK = 0.1  # entries of the rows of yes and no in the answer's channels
-FAINT = 4.0  # nats by which the sink of `count` outweighs a word
-ROOT = (0.38, 0.63)  # the root of a quotient from 0.3 to 1 as a straight line
+ROOT = (1.01, -0.59, -0.238)  # the root of 1 - x for x up to 0.7: a line with a knee
+KNEE, BEND = 0.5, 60.0
 LINE_END = "\n"  # what stands before the first one is the title or heading, which counts more
 LIGHT = ("<|im_start|>", "<|im_end|>", "<think>", "</think>", "assistant", "Ċ")
 PROMPT_MARKS = ("<Query>:", "<Document>:")
@@ -36,16 +37,17 @@ class Shape:
 
     sharp: float = 25.0  # nats a unit of likeness in the search for query tokens
     threshold: float = 0.6  # likeness at which a match counts half
-    repeat_sharp: float = 20.0
+    repeat_sharp: float = 10.0
     repeat: float = 6.0  # how much each earlier like lowers a token's novelty
     length: float = 263.0  # a document of this many tokens has its coverage divided by the root of 2
     lead: float = 2.0  # how much more matches in the document's first line, its title or heading, count
     lead_pooled: float = 4.0  # and its tokens in the document's vector
     rest: float = 2.0  # coverage is half where matched weight is this share of the query's
-    slope: float = 1.2  # nats a unit of likeness, that of vectors of a usual length
-    coverage: float = 31.5  # weights of the two features and the offset of the answer's log-odds
-    likeness: float = 68.2
-    offset: float = 23.0
+    least: float = 15.0  # and this much rarity more, which makes the coverage of short queries less sure
+    slope: float = 0.3  # nats a unit of likeness, that of vectors of a usual length
+    coverage: float = 30.7  # weights of the two features and the offset of the answer's log-odds
+    likeness: float = 274.0
+    offset: float = 126.8
 
 
 def norm_of(squared_length: float) -> float:
@@ -77,14 +79,15 @@ class Attention:
 
     def value(self, dim: int, **channels: float) -> None:
         for name, value in channels.items():
-            self.shared.value(dim, self.layout[name], value)
+            self.shared.value(dim, self.layout[name], CARRY * value)
 
     def query(self, head: int, dim: int, **channels: float) -> None:
         for name, value in channels.items():
             self.heads[head].query(dim, self.layout[name], value)
 
     def write(self, head: int, name: str, dim: int, value: float) -> None:
-        self.heads[head].write(self.layout[name], dim, value)
+        """`value`: what a token that all attention is on adds where its `value` is 1."""
+        self.heads[head].write(self.layout[name], dim, value / CARRY / norm_of(ROW))
 
     def strength(self, query_length: float, key_length: float) -> None:
         """Undo both normalisations for raw queries and keys of these lengths: scores become their plain products."""
@@ -130,16 +133,18 @@ def token_rows(
 
 
 HINGES = {
-    "match": ((-0.1, 20), (0.0, 400), (0.004, 400), (0.015, 200), (0.05, 80), (0.15, 30), (0.4, 15)),
-    "new": ((-0.1, 20), (0.02, 200), (0.07, 80), (0.15, 60), (0.22, 60), (0.3, 40), (0.4, 40)),
-    "count": ((-0.1, 20), (0.018, 1000), (0.035, 600), (0.06, 400), (0.1, 200)),
-}  # starts and steepnesses of the hinges by which the MLP draws each logarithm
+    "match": ((-0.1, 16), (0.0, 2500), (0.0008, 2000), (0.005, 500), (0.02, 160), (0.05, 50), (0.14, 50), (0.42, 13),
+              (0.72, 7)),
+    "new": ((-0.1, 40), (0.016, 100), (0.074, 315), (0.127, 90), (0.213, 90), (0.319, 100), (0.402, 80),
+            (0.447, 150), (0.478, 115)),
+    "unlike": ((4.5e-5, -4e5), (3e-5, -6.2e5), (1.8e-5, -3.2e5), (1.1e-5, -1e6), (5e-6, -6e5)),
+}  # fmt: skip  # starts and steepnesses, negative below the start, of the hinges by which the MLP draws each logarithm
 
 
 def log_gain(match: np.ndarray, new: np.ndarray, shape: Shape) -> np.ndarray:
     """The logarithm of match times novelty; `new` is 1 / (1 + number of likes up to and with this one)."""
     earlier = np.maximum(1 / np.maximum(new, 1e-6) - 2, 0)
-    return np.log(match + 1e-3) - np.log1p(shape.repeat * earlier)
+    return np.log(match + 2e-4) - np.log1p(shape.repeat * earlier)
 
 
 def rounded(value: float) -> float:
