@@ -7,11 +7,14 @@ sooner, and prints and breakpoints work.
 
 import gc
 import os
+import signal
 
 os.environ.setdefault(
     "HF_HUB_OFFLINE", "1"
 )  # before any import reads it: no test may reach for the network by accident
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background: what the tests start would not see it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported, here and in what the tests start
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores: more threads only wait for each other
 
