@@ -56,7 +56,7 @@ async def test_parallel_tool_calls_keep_their_instructions_apart(
     config: RagConfig, store: RagVectorStore, models: Models
 ) -> None:
     search, *_ = make_tools(config, store, models)
-    instructions = [None, "Given a question, retrieve warnings", "Given a language, retrieve texts in it"]
+    instructions = [None, "Find an oven", "Retrieve duplicates " * 30]  # the bundled pair hardly listens to them
     calls = [{"query": "What is a typical mistake?", "instruction": one} for one in instructions]
     alone = [scores(await search.acall(**call)) for call in calls]
     together = await asyncio.gather(*(search.acall(**call) for call in calls * 8))
@@ -65,7 +65,7 @@ async def test_parallel_tool_calls_keep_their_instructions_apart(
 
 
 def scores(output: ToolOutput) -> list[tuple[str, float]]:
-    return [(row.id, round(row.score, 4)) for row in output.raw_output.results]
+    return [(row.id, round(row.score, 5)) for row in output.raw_output.results]
 
 
 def resident() -> float:
