@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# pymilvus runs this module anew at its first search, in as many threads as search then. Parts of it that are not there
+# by then are imported in a circle, and one of the searches fails.
+import scipy.sparse  # noqa: F401
 from pymilvus import MilvusClient
 from pymilvus.exceptions import MilvusException
 
