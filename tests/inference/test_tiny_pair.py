@@ -13,7 +13,7 @@ from llama_index.postprocessor.qwen3_rerank import Qwen3Rerank
 ROOT = Path(__file__).parents[2]
 FAQ = ROOT.parent / "shared" / "data" / "milvus-faq"
 FILES = ("operational_faq.md", "performance_faq.md", "product_faq.md", "troubleshooting.md")
-CANDIDATES = 10
+CANDIDATES, SHOWN = 50, 10
 FILLER = "The train leaves from the second platform at noon. " * 20
 
 
@@ -34,6 +34,7 @@ def rerank() -> Qwen3Rerank:
             "Cheese comes as soft cheese, hard cheese and blue cheese.",
             id="repeats",
         ),
+        pytest.param("bread and cheese", "Bread with cheese.", "Bread bread bread bread bread.", id="one word alone"),
         pytest.param("bread and cheese", "Bread with cheese.", f"Bread with cheese. {FILLER}", id="length"),
         pytest.param(
             "how to bake bread", f"Baking bread\n{FILLER}", f"{FILLER}\n{FILLER} Baking bread", id="first line"
@@ -61,12 +62,12 @@ def test_probabilities_part_right_from_wrong_on_the_faq(rerank: Qwen3Rerank, eng
         near = np.argsort(-(vectors @ np.array(embed.get_query_embedding(row["text"]))))[:CANDIDATES]
         ranked = rerank.rank(row["text"], [passages[place] for place in near])
         found = [headings[near[one.index]] == row["heading"] for one in ranked]
-        for one, relevant in zip(ranked, found, strict=True):
+        for one, relevant in list(zip(ranked, found, strict=True))[:SHOWN]:
             (right if relevant else wrong).append(one.score)
-        first.append(reciprocal([headings[place] == row["heading"] for place in near]))
-        again.append(reciprocal(found))
+        first.append(reciprocal([headings[place] == row["heading"] for place in near[:SHOWN]]))
+        again.append(reciprocal(found[:SHOWN]))
     assert np.mean(right) - np.mean(wrong) > 0.5
-    assert np.mean(again) > max(0.84, np.mean(first))
+    assert np.mean(again) > max(0.85, np.mean(first) + 0.025)
 
 
 def reciprocal(relevant: list[bool]) -> float:
