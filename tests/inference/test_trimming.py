@@ -107,9 +107,9 @@ def test_both_kinds_of_attention_agree(key_dim, value_dim, before):
     total = sum(lengths)
     query, key, value = states(total, group, key_dim), states(total, key_dim), states(total, value_dim)
     prefix = (states(before, key_dim), states(before, value_dim)) if before else None
-    settings = lengths, before, 0.4, torch.device("cpu"), torch.float32
     ends = torch.tensor(lengths).cumsum(0) - 1
-    packed, padded = PackedAttention(*settings), PaddedAttention(*settings)
+    packed = PackedAttention(lengths, before, 0.4)
+    padded = PaddedAttention(lengths, before, 0.4, torch.device("cpu"), torch.float32)
     whole = packed(query, key, value, prefix)
     assert whole.shape == (total, kv_heads * group * value_dim)
     torch.testing.assert_close(whole, padded(query, key, value, prefix), rtol=1e-5, atol=1e-5)

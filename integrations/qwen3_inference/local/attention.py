@@ -17,16 +17,13 @@ _BLOCK_ROWS = 192
 class PackedAttention:
     """Attention for one pack, a sequence at a time, nothing padded. Layout and mask are made once for all layers."""
 
-    def __init__(
-        self, lengths: Sequence[int], prefix_length: int, scale: float, device: torch.device, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, lengths: Sequence[int], prefix_length: int, scale: float) -> None:
         self._lengths = lengths
         self._longest = max(lengths)
         self._prefix_length = prefix_length
         self._scale = scale
         self._triangle = prefix_length + self._longest
         self._masks: dict[int, Tensor] = {}  # by group
-        self._zero = torch.zeros((), dtype=dtype, device=device)
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None) -> Tensor:
         """query (T, K, G, D), key (T, K, D), value (T, K, V), prefix of both (P, K, D or V) -> (T, K * G * V).
@@ -35,7 +32,7 @@ class PackedAttention:
         """
         out = torch.empty((*query.shape[:-1], value.shape[-1]), dtype=query.dtype, device=query.device)
         group = query.shape[2]
-        size, whole_mask = self._block(group), self._mask(group)
+        size, whole_mask = self._block(group), self._mask(query)
         for start, length, keys, values in self._sequences(key, value, prefix):
             for first in range(0, length, size):
                 last = min(first + size, length)
@@ -57,15 +54,16 @@ class PackedAttention:
         """Positions attended at once."""
         return min(max(1, _BLOCK_ROWS // group), self._longest)
 
-    def _mask(self, group: int) -> Tensor:
+    def _mask(self, query: Tensor) -> Tensor:
         """Additive: zeros, then a triangle, each row `group` times.
 
         The positions from `first` of a sequence see every column before `first` and a triangle of their own, so the
         slice that starts that many columns before the triangle serves any block.
         """
+        group = query.shape[2]
         if group not in self._masks:
             block = self._block(group)
-            mask = self._zero.new_full((block, self._triangle + block), float("-inf"))
+            mask = query.new_full((block, self._triangle + block), float("-inf"))
             self._masks[group] = mask.triu_(self._triangle + 1).repeat_interleave(group, dim=0)
         return self._masks[group]
 
@@ -144,8 +142,9 @@ def attention_for(
     lengths: Sequence[int], prefix_length: int, scale: float, device: torch.device, dtype: torch.dtype
 ) -> PackedAttention | PaddedAttention:
     """On a CPU a call is cheap and padding is not; elsewhere it is the other way round."""
-    kind = PackedAttention if device.type == "cpu" else PaddedAttention
-    return kind(lengths, prefix_length, scale, device, dtype)
+    if device.type == "cpu":
+        return PackedAttention(lengths, prefix_length, scale)
+    return PaddedAttention(lengths, prefix_length, scale, device, dtype)
 
 
 def joined(prefix: Tensor | None, own: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ A trained layer uses every channel of its heads. One that was pruned, or written
 rows of zeros in its projections: what they give is zero, and so is what it adds to any score, length or output.
 Left out, a reranking with the bundled pair takes less than half of the time.
 
-Shapes as in `decoder`; H is the hidden size.
+Shapes as in `decoder`.
 """
 
 from dataclasses import dataclass
