@@ -45,7 +45,7 @@ def test_the_bound_holds_for_every_tokenizer(tokenizer_folder: Path, prompt: str
 def test_what_is_overlong_is_what_is_cut(embedding_folder: Path) -> None:
     engine = TorchEmbeddingEngine(LocalSettings(str(embedding_folder), "embedding", max_length=MAX_LENGTH))
     for prompt in (None, "Represent this: "):
-        documents = texts(3)
+        documents = texts(3, 50) + [one[:2] for one in texts(4, 10)]  # of both kinds, whatever is drawn
         found = {one.index: one for one in engine.overlong_documents(documents, prompt=prompt)}
         assert 5 < len(found) < 55
         for index, document in enumerate(documents):
