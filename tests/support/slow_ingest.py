@@ -20,11 +20,16 @@ from qwen3_rag.store.opening import open_store
 from support.hashing import IDENTITY, HashingEmbedding
 
 
+def tell(line: object) -> None:
+    """In one write, which a kill cannot cut in two: where output is not buffered, print makes two of a line."""
+    os.write(1, f"{line}\n".encode())
+
+
 class Slow(HashingEmbedding):
     """Takes its time, and tells."""
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        print("batch", flush=True)
+        tell("batch")
         if "wait" in sys.argv:
             sys.stdin.readline()
         time.sleep(0.02)
@@ -44,11 +49,11 @@ def many() -> None:
         child = os.fork()
         if child == 0:
             os.setpgid(0, 0)
-            print(os.getpid(), flush=True)
+            tell(os.getpid())
             main()
             os._exit(0)
         os.waitpid(child, 0)
-        print("ended", flush=True)
+        tell("ended")
 
 
 if __name__ == "__main__":
