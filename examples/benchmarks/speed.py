@@ -41,7 +41,7 @@ TITLES = {
     ("sentence-transformers", "embedding"): "SentenceTransformer.encode",
     ("llamaindex", "reranker"): "SentenceTransformerRerank",
     ("llamaindex", "embedding"): "HuggingFaceEmbedding",
-    **{("openvino", kind): "OpenVINO, bf16" for kind in KINDS},
+    **{("openvino", kind): "OpenVINO" for kind in KINDS},
     **{("openvino-int8", kind): "OpenVINO, int8 weights" for kind in KINDS},
     **{("llama.cpp", kind): "llama.cpp, Q8_0" for kind in KINDS},
     ("vllm", "reranker"): "vLLM server",

@@ -19,7 +19,7 @@ def layer(rows: int, inputs: int, outputs: int, dtype: torch.dtype) -> tuple[tor
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("inputs", "outputs"), [(256, 512), (224, 96), (48, 16), (31, 7)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1024, 1100), (256, 512), (224, 96), (48, 16), (31, 7)])
 @pytest.mark.parametrize("rows", [1, 14, 300])
 def test_the_product_is_that_of_torch(rows, inputs, outputs, dtype):
     x, weight, bias = layer(rows, inputs, outputs, dtype)
@@ -31,10 +31,11 @@ def test_the_product_is_that_of_torch(rows, inputs, outputs, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1024, 600), (224, 96)])
 @pytest.mark.parametrize("rows", [1, 14, 300])
-def test_the_gated_product_is_that_of_torch(rows, dtype):
-    x, weight, _ = layer(rows, 224, 96, dtype)
-    gate, up = weight / 8, weight.flip(0) / 8
+def test_the_gated_product_is_that_of_torch(rows, inputs, outputs, dtype):
+    x, weight, _ = layer(rows, inputs, outputs, dtype)
+    gate, up = weight / inputs**0.5, weight.flip(0) / inputs**0.5
     exact = F.silu(F.linear(x.double(), gate.double())) * F.linear(x.double(), up.double())
     ours = GatedLinear(gate.clone(), up.clone())(x)
     assert ours.dtype == dtype

@@ -3,6 +3,9 @@
 oneDNN brings a bfloat16 weight into blocks before it multiplies, on every call. Done once instead, the products are
 the same to the last bit: 5 % faster at a thousand rows, 1.6 times as fast at the 14 rows of a query. torch has the
 operators, for its compiler, but no public names for them; where they are missing or wrong, the weight stays as it is.
+
+In float32 a weight in blocks makes long batches 5 % slower than MKL, to which torch leaves them, so it stays as it is
+too. For the few rows of a query MKL is 1.2 to 1.7 times as fast when the weight, instead of the rows, comes first.
 """
 
 from functools import cache
@@ -13,6 +16,9 @@ from torch import Tensor
 
 # The number of rows that the blocks are chosen for; they serve any other as well.
 _ROWS = 1024
+# Measured in float32, on weights that no cache holds: the weight first is slower below these rows, and above them.
+_FEW_ROWS = range(5, 41)
+_LARGE = 2**20
 
 
 class Linear:
@@ -26,7 +32,7 @@ class Linear:
     def __call__(self, x: Tensor) -> Tensor:
         if self._is_packed:
             return _multiply(x, self._weight, self._bias)
-        return F.linear(x, self._weight, self._bias)
+        return _product(x, self._weight, self._bias)
 
 
 class GatedLinear:
@@ -42,8 +48,16 @@ class GatedLinear:
     def __call__(self, x: Tensor) -> Tensor:
         if self._is_packed:
             return _multiply_gated(x, *self._weights)
-        gate, up = F.linear(x, self._weights[0]).chunk(2, dim=-1)
+        gate, up = _product(x, self._weights[0]).chunk(2, dim=-1)
         return F.silu(gate).mul_(up)
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    weight_first = weight.dtype == torch.float32 and weight.device.type == "cpu" and weight.numel() >= _LARGE
+    if not (weight_first and len(x) in _FEW_ROWS):
+        return F.linear(x, weight, bias)
+    product = torch.mm(weight, x.T).T.contiguous()
+    return product if bias is None else product.add_(bias)
 
 
 def _should_pack(weight: Tensor) -> bool:
