@@ -1,6 +1,8 @@
 """Vectors and probabilities through HTTP equal the authors' computation, by every dialect, batch and order."""
 
 import warnings
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,24 @@ EMBEDDING_ROUTES = [
 RERANK_ROUTES = [(name, prompt) for name, dialect in RERANK_DIALECTS.items() for prompt in dialect.ways]
 
 
+# What is expected is computed for one text at a time, and once for all routes and batches.
+
+
+@cache
+def expected_document(folder: Path, text: str) -> np.ndarray:
+    return reference.embed(folder, [text])
+
+
+@cache
+def expected_query(folder: Path, text: str) -> np.ndarray:
+    return reference.embed_queries(folder, [text])
+
+
+@cache
+def expected_score(folder: Path, query: str, text: str) -> np.ndarray:
+    return reference.score(folder, query, [text])
+
+
 def test_every_dialect_is_tried():
     assert {dialect for _, dialect, _ in EMBEDDING_ROUTES} == set(EMBEDDING_DIALECTS)
 
@@ -40,9 +60,9 @@ def test_vectors_equal_the_reference(kind, dialect, send, batch_size, serve, rem
     engine = remote_embedder(serve(kind), dialect=dialect, send=send, batch_size=batch_size)
     order = random_of("order").sample(range(len(DOCUMENTS)), len(DOCUMENTS))
     texts = [DOCUMENTS[index] for index in order]
-    documents = np.concatenate([reference.embed(embedding_folder, [text]) for text in texts])
+    documents = np.concatenate([expected_document(embedding_folder, text) for text in texts])
     assert_close(engine.embed_documents(texts), documents, VECTORS)
-    queries = np.concatenate([reference.embed_queries(embedding_folder, [text]) for text in texts])
+    queries = np.concatenate([expected_query(embedding_folder, text) for text in texts])
     assert_close(engine.embed_queries(texts), queries, VECTORS)
 
 
@@ -96,7 +116,7 @@ def test_probabilities_equal_the_reference(dialect, prompt, batch_size, serve, r
     order = random_of("order").sample(range(len(DOCUMENTS)), len(DOCUMENTS))
     texts = [DOCUMENTS[index] for index in order]
     for query in ("How is data stored?", "", "mille regretz \n", "日本語 中文?"):
-        expected = np.concatenate([reference.score(reranker_folder, query, [text]) for text in texts])
+        expected = np.concatenate([expected_score(reranker_folder, query, text) for text in texts])
         assert_close(engine.score(query, texts), expected, PROBABILITIES)
 
 
