@@ -5,6 +5,7 @@ Those that are named by themselves or by their file (`pytest -q tests/test_readm
 sooner, and prints and breakpoints work.
 """
 
+import asyncio
 import gc
 import os
 import signal
@@ -63,6 +64,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(autouse=True)
 def _seeded(request: pytest.FixtureRequest) -> None:
     seed_libraries(request.node.nodeid)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _event_loop_of_this_thread() -> Iterator[None]:
+    """LlamaIndex's synchronous methods ask asyncio for one, which makes one that nobody closes where there is none."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()
 
 
 def pytest_collection_finish() -> None:

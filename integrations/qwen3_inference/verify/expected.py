@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
 
-import numpy as np
-
 from qwen3_inference.faults.embedding import QUERY_FAULTS, RIGHT, RIGHT_QUERY, TEXT_FAULTS, QueryFault, TextFault
 from qwen3_inference.faults.rerank import PROMPT_FAULTS, RIGHT_PROMPT
+from qwen3_inference.local.rerank import sigmoid
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION
 from qwen3_inference.remote.raw import Rows
 from qwen3_inference.verify.probes import DOCUMENTS, PAIRS, QUERIES
@@ -95,4 +94,4 @@ class ComputedScores:
         """With the prompt of that name, (pairs,)."""
         write, here = PROMPTS_BY_NAME[name], self.reference
         ids = [write.ids(query, text, task or here.task, here.tokenizer) for query, text in pairs]
-        return np.asarray(1 / (1 + np.exp(-here.logits(ids))))
+        return sigmoid(here.logits(ids))

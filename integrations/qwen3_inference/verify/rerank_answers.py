@@ -4,6 +4,7 @@ import numpy as np
 
 from qwen3_inference.errors import EngineResponseError, EngineUnavailableError
 from qwen3_inference.faults.rerank import SCORE_FAULTS
+from qwen3_inference.local.rerank import sigmoid
 from qwen3_inference.prompts import RERANK_PREFIX, RERANK_SUFFIX, rerank_instruction_text, rerank_query_text
 from qwen3_inference.remote.failures import RefusedError
 from qwen3_inference.remote.rerank_first_use import NOTHING
@@ -165,7 +166,7 @@ def _check_texts(
         head = tokenizer.encode_template(before)
         end = tokenizer.encode_template(RERANK_SUFFIX)
         ids = [tokenizer.encode([FORGED], " ")[0], tokenizer.encode_template(f" {FORGED}")]
-        broken, whole = 1 / (1 + np.exp(-expected.reference.logits([[*head, *one, *end] for one in ids])))
+        broken, whole = sigmoid(expected.reference.logits([[*head, *one, *end] for one in ids]))
         found = numbers(subject.ask(RED_PLANET.query, [FORGED]).values, subject.scores)[0]
         if abs(found - broken) < abs(found - whole) / 3:
             findings.ok("control_tokens", "the server breaks them up")
