@@ -1,5 +1,6 @@
 """Any class with LlamaIndex's methods can be verified, and what its client does to texts is seen."""
 
+import numpy as np
 import pytest
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import PrivateAttr
@@ -10,6 +11,8 @@ from qwen3_inference import golden
 from qwen3_inference.prompts import DEFAULT_INSTRUCTION, query_text
 from qwen3_inference.remote import RemoteEmbeddingEngine
 from qwen3_inference.verify import Report, verify_embedding, verify_rerank
+from qwen3_inference.verify.expected import ComputedScores
+from qwen3_inference.verify.reference import RerankReference
 from support import wrong_answers
 from support.engines import embedder, reranker
 from support.fault_server import FaultServer
@@ -160,3 +163,11 @@ def test_what_cannot_be_verified():
         verify_embedding("model")
     with pytest.raises(TypeError, match="cannot be verified as a reranker"):
         verify_rerank(object())
+
+
+def test_a_head_of_large_logits_has_probabilities(reranker_folder):
+    reference = RerankReference(str(reranker_folder), dtype="float32")
+    reference._row = reference._row * 1e6
+    for name, found in ComputedScores(reference).prompts.items():
+        assert np.isfinite(found).all(), name
+        assert ((found >= 0) & (found <= 1)).all(), name
