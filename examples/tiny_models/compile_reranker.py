@@ -5,11 +5,12 @@
 
 The token vectors are the embedder's, turned so that the first dimensions hold most of them. The layers:
 
-1. flags: every token learns whether it stands in the query or in the document;
+1. flags: every token learns whether it stands in the query or in the document, and which word stands before it;
 2. match: a document token looks for its like among the query's tokens (the likeness of vectors decides; how little is
-   left for the sink tells how often the query says this very word) and among the document's earlier tokens; another
-   head tells the first line, which counts `lead` times, from the rest. The MLP makes one logarithm of match, novelty
-   and number: as in BM25, a word that comes again counts less;
+   left for the sink tells how often the query says this very word), for one that also follows the same word, which
+   counts `pair` times, and for likes among the document's earlier tokens; another head tells the first line, which
+   counts `lead` times, and its first sentence from the rest. The MLP makes one logarithm of match, novelty and number:
+   as in BM25, a word that comes again counts less;
 3. pool: the last token adds up the rarity of what is matched against the rarity of the whole query (how much of it is
    covered) and pools the document's vector; `<think>` pools the query's; the MLP makes the coverage less for a longer
    document;
@@ -29,10 +30,15 @@ import torch
 from circuits import Layout, config, empty_model
 from compile_embedder import exported_table
 from reranker_parts import (
+    BACK,
     BEND,
     BLOCK,
+    CARRY,
+    CODE,
+    CODES,
     CONTENT,
     DEEP,
+    FAINT,
     FLAG,
     GAIN,
     HEAD_DIM,
@@ -42,7 +48,7 @@ from reranker_parts import (
     KNEE,
     MLP,
     NAMES,
-    PAD,
+    PAIR_SHARP,
     POOLED,
     REACH,
     ROOT,
@@ -50,8 +56,12 @@ from reranker_parts import (
     ROW,
     SMALL,
     SPEAK,
+    SURE,
+    WORD_SHARP,
     Attention,
     Shape,
+    at_least,
+    code_directions,
     draw,
     gate,
     hinge,
@@ -65,15 +75,36 @@ from tokenizers import Tokenizer
 from transformers import Qwen3ForCausalLM
 
 
-def raise_flags(model: Qwen3ForCausalLM, layout: Layout) -> None:
-    """Layer 1: `query` after the query mark, `document` after the document mark, `none` before both."""
+def raise_flags(model: Qwen3ForCausalLM, layout: Layout, shape: Shape, directions: np.ndarray, rarest: float) -> None:
+    """Layer 1: `query` after the query mark, `document` after the document mark, `none` before both.
+
+    Its third head looks at the token before, by the rotary pairs that turn, and writes down the code of its vector.
+    The query's mark, which has no place, is worth a word of the rarity `pair_rarity`: after commoner ones nothing is
+    written.
+    """
     attention = Attention(model, 0, layout)
     for head, mark in enumerate(("query_mark", "document_mark")):
         attention.query(head, FLAG[head], none=1.0)
         attention.key(FLAG[head], **{mark: 1.0})
         attention.value(head, **{mark: 1.0})
     attention.key(FLAG[2], none=1.0)
-    attention.strength(BLOCK, np.sqrt(2))
+    attention.key(FLAG[3], rare=1.0)
+    attention.key(FLAG[4], rare_sin=1.0)
+    for pair, amount in enumerate(BACK):
+        turn = ROPE_THETA ** (-2 * pair / HEAD_DIM)
+        attention.key(pair, none=1.0, query_mark=-1.0)
+        attention.query(2, pair, none=amount * np.cos(turn))
+        attention.query(2, pair + HEAD_DIM // 2, none=-amount * np.sin(turn))
+    long, short = np.sqrt(2 + len(BACK)), np.sqrt(3)  # keys of words and of the query's mark
+    attention.query(2, FLAG[3], none=SURE * REACH)
+    level = sum(BACK) + SURE * (np.log(shape.pair_rarity / rarest) + 0.98 * REACH)
+    sink = level * short / long + 0.98 * SURE * REACH
+    attention.query(2, FLAG[0], none=sink)
+    attention.strength(np.hypot.reduce([*BACK, SURE * REACH, sink]), long)
+    for index, name in enumerate(CODES):
+        for channel in range(layout.width):
+            attention.shared.value(2 + index, channel, CARRY * directions[channel, index])
+        attention.write(2, name, 2 + index, FAINT)
     attention.write(0, "query", 0, 1.0)
     attention.write(0, "none", 0, -1.0)
     attention.write(1, "document", 1, 1.0)
@@ -97,6 +128,10 @@ def find_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
         attention.key(FLAG[dim], **{name: 1.0})
     attention.key(FLAG[4], document_mark=1.0, think=1.0, end_think=1.0)
     attention.key(FLAG[5], stop=1.0)
+    attention.key(FLAG[6], dot=1.0)
+    for dim, name in zip(CODE, CODES, strict=True):
+        attention.key(dim, **{name: 1.0})
+        attention.query(3, dim, **{name: PAIR_SHARP / FAINT**2})
     # The query's mark is the sink of the first two heads: it stands for "nothing alike".
     content(attention, 0, shape.sharp)
     attention.query(0, FLAG[0], document=BLOCK)
@@ -104,17 +139,27 @@ def find_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     content(attention, 1, shape.repeat_sharp)
     attention.query(1, FLAG[1], document=BLOCK)
     attention.query(1, FLAG[3], document=BLOCK + shape.repeat_sharp)
-    # Document tokens before outsiders, the ends of the document's lines before all.
+    # Document tokens before outsiders, full stops before these, the ends of the document's lines before all.
     attention.query(2, FLAG[1], document=2 * BLOCK)
     attention.query(2, FLAG[5], document=BLOCK)
+    attention.query(2, FLAG[6], document=BLOCK / 2)
+    # A word that is in the query and follows the same word there: near its like only with the code of the word before.
+    content(attention, 3, WORD_SHARP)
+    attention.query(3, FLAG[0], document=BLOCK)
+    attention.query(3, FLAG[3], document=WORD_SHARP + PAIR_SHARP / 2)
+    # The query's own tokens rest on its mark, which says nothing.
+    for head in (2, 3):
+        attention.query(head, FLAG[3], query=4 * BLOCK)
     lengths = [
         np.hypot.reduce([shape.sharp, BLOCK, shape.sharp * shape.threshold]),
         np.hypot.reduce([shape.repeat_sharp, BLOCK, BLOCK + shape.repeat_sharp]),
-        np.hypot(2 * BLOCK, BLOCK),
+        np.hypot.reduce([2 * BLOCK, BLOCK, BLOCK / 2]),
     ]
-    longest = max(lengths)
+    # After a common word the fourth head's query is shorter, and its scores larger: there is no pair to be found.
+    paired = np.hypot.reduce([WORD_SHARP, BLOCK, WORD_SHARP + PAIR_SHARP / 2, PAIR_SHARP / FAINT])
+    longest = at_least(paired, np.sqrt(2))
     for head, length in enumerate(lengths):  # one strength serves all heads: pad the shorter queries
-        attention.query(head, PAD, document=np.sqrt(longest**2 - length**2))
+        attention.pad(head, np.sqrt(longest**2 - length**2), "document")
     attention.strength(longest, np.sqrt(2))
     attention.value(0, query=1.0, query_mark=-1.0)
     attention.value(1, query_mark=1.0)
@@ -125,6 +170,10 @@ def find_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     attention.value(2, document=1.0, stop=-1.0)
     attention.write(2, "first", 2, 1.0)
     attention.write(2, "document", 2, -1.0)
+    attention.value(3, dot=1.0)
+    attention.write(2, "further", 3, 1.0)
+    attention.write(2, "first", 3, -1.0)
+    attention.write(3, "gain", 0, np.log(shape.pair) * GAIN / DEEP)
 
 
 def weigh_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
@@ -145,7 +194,7 @@ def weigh_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None
     for unit, ((name, start, steep), height) in enumerate(zip(hinges, heights, strict=True)):
         weight, constant = gate(start, steep)
         mlp.gate_proj.weight.data[unit, layout[name]] = weight
-        for part in ("document", "first"):
+        for part in ("document", "first", "further"):
             mlp.gate_proj.weight.data[unit, layout[part]] = constant
             mlp.up_proj.weight.data[unit, layout[part]] = 1 / norm_of(ROW)
         mlp.down_proj.weight.data[layout["gain"], unit] = height
@@ -154,16 +203,18 @@ def weigh_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None
 def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape, rarest: float) -> None:
     """Layer 3: coverage into the last token's `covered`, pooled vectors into the vector channels."""
     attention = Attention(model, 2, layout)
-    names = ("cos", "sin", "query", "document", "none", "query_mark", "gain", "first", "rare", "rare_sin")
+    names = ("cos", "sin", "query", "document", "none", "query_mark", "gain", "first", "rare", "rare_sin", "further")
     for index, name in enumerate(names):
         attention.key(FLAG[index], **{name: 1.0})
-    rest, lead, pooled = (BLOCK + np.log(value) for value in (shape.rest, shape.lead, shape.lead_pooled))
+    rest, lead = BLOCK + np.log(shape.rest), BLOCK + np.log(shape.lead)
+    pooled, line = BLOCK + np.log(shape.lead_pooled), BLOCK + np.log(shape.line_pooled)
     # Head 0 at the last token: matched document tokens against all query tokens.
     attention.query(0, FLAG[8], last=REACH)
     attention.query(0, FLAG[2], last=rest)
     attention.query(0, FLAG[3], last=BLOCK)
     attention.query(0, FLAG[6], last=DEEP / GAIN)
     attention.query(0, FLAG[7], last=lead)
+    attention.query(0, FLAG[10], last=lead)
     # The query's mark is among them, with its own weight taken back; it has two flags, which make its key longer.
     least = (BLOCK + np.log(shape.least / rarest) + 0.98 * REACH) * np.sqrt(4 / 3) - rest + 0.98 * REACH
     attention.query(0, FLAG[5], last=least)
@@ -173,6 +224,7 @@ def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape, rarest: float) -
     attention.query(1, FLAG[0], last=REACH, think=REACH)
     attention.query(1, FLAG[3], last=BLOCK)
     attention.query(1, FLAG[7], last=pooled)
+    attention.query(1, FLAG[10], last=line)
     # A key with a `gain` is longer, and normalising takes that much off a document token's score; this gives it back.
     back = BLOCK / GAIN * (1 - np.sqrt(3 / (3 + GAIN**2)))
     attention.query(1, FLAG[6], last=-back)
@@ -183,15 +235,19 @@ def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape, rarest: float) -
     sink = (BLOCK + np.log(shape.length)) * np.sqrt(4 / 3)
     attention.query(2, FLAG[3], last=BLOCK)
     attention.query(2, FLAG[7], last=BLOCK)
+    attention.query(2, FLAG[10], last=BLOCK)
     attention.query(2, FLAG[5], last=sink, think=BLOCK, end_think=BLOCK)
     attention.query(2, FLAG[6], last=-back)
-    length = np.hypot.reduce([REACH, rest, BLOCK, DEEP / GAIN, lead, least])
+    used = [REACH, rest, BLOCK, DEEP / GAIN, lead, lead, least]
+    length = at_least(np.hypot.reduce(used), np.sqrt(3))
+    attention.pad(0, np.sqrt(length**2 - np.square(used).sum()), "last")
     pad = length**2 - REACH**2 - BLOCK**2
-    attention.query(1, PAD, last=np.sqrt(pad - pooled**2 - back**2), think=np.sqrt(pad))
-    attention.query(2, PAD, last=np.sqrt(length**2 - 2 * BLOCK**2 - sink**2 - back**2))
+    attention.pad(1, np.sqrt(pad - pooled**2 - line**2 - back**2), "last")
+    attention.pad(1, np.sqrt(pad), "think")
+    attention.pad(2, np.sqrt(length**2 - 3 * BLOCK**2 - sink**2 - back**2), "last")
     attention.strength(length, np.sqrt(3))
     spare = HEAD_DIM - 1
-    attention.value(spare, document=1.0, first=1.0)
+    attention.value(spare, document=1.0, first=1.0, further=1.0)
     attention.write(0, "covered", spare, 1.0)
     attention.write(2, "short", spare, 1.0)
     for channel in range(layout.width):
@@ -221,7 +277,9 @@ def compare(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     # the document's vector, so that its length, which falls with the document's, is divided out.
     common, others, steady = 1200 * POOLED, 400 * POOLED, 0.12
     attention.key(FLAG[0], think=common, end_think=common)
-    attention.key(FLAG[1], query=others, document=others, first=others, none=others, think=-others, end_think=-others)
+    for name in ("query", "document", "first", "further", "none"):
+        attention.key(FLAG[1], **{name: others})
+    attention.key(FLAG[1], think=-others, end_think=-others)
     content(attention, 0, 1.0)
     attention.query(0, FLAG[0], last=steady / 100)
     attention.query(0, FLAG[1], last=-steady / 100)
@@ -260,7 +318,8 @@ def compile_reranker(table: np.ndarray, rarity: np.ndarray, tokenizer: Tokenizer
     turn = rotation(table)[:, : layout.width]
     rows = token_rows(table, rarity.copy(), turn, layout, tokenizer)
     model.model.embed_tokens.weight.data.copy_(torch.from_numpy(rows))
-    raise_flags(model, layout)
+    words = rows[:, : layout.width]
+    raise_flags(model, layout, shape, code_directions(words, rarity), float(rarity.max()))
     find_matches(model, layout, shape)
     weigh_matches(model, layout, shape)
     pool(model, layout, shape, float(rarity.max()))

@@ -93,24 +93,32 @@ def dense_scores(collection: Collection, queries: np.ndarray, documents: np.ndar
     return found
 
 
-def fused_scores(collection: Collection, dense: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    """The sum of dense and BM25 scores, each standardised over the query's candidates.
-
-    BM25 counts words of letters and digits, with the document frequencies of the whole collection.
-    """
+def bm25_scores(documents: list[str], queries: list[str]) -> np.ndarray:
+    """(queries, documents): words of letters and digits, with the document frequencies of the whole collection."""
 
     def words(text: str) -> list[str]:
         return re.findall(r"\w+", text.lower())
 
     index = bm25s.BM25(k1=1.2, b=0.75)
-    index.index([words(text) for text in collection.documents.values()], show_progress=False)
-    places, fused = {document: place for place, document in enumerate(collection.documents)}, {}
-    for query, found in dense.items():
-        known = [word for word in words(collection.queries[query]) if word in index.vocab_dict]
-        counted = index.get_scores(known) if known else np.zeros(len(places))
-        both = np.array([list(found.values()), [counted[places[document]] for document in found]])
-        both = (both - both.mean(1, keepdims=True)) / (both.std(1, keepdims=True) + 1e-9)
-        fused[query] = dict(zip(found, both.sum(0).tolist(), strict=True))
+    index.index([words(text) for text in documents], show_progress=False)
+    known = [[word for word in words(query) if word in index.vocab_dict] for query in queries]
+    return np.stack([index.get_scores(found) if found else np.zeros(len(documents)) for found in known])
+
+
+def summed(*scores: np.ndarray) -> np.ndarray:
+    """The plain sum of several scores, each standardised over a query's candidates (the last axis)."""
+    centred = [part - part.mean(-1, keepdims=True) for part in scores]
+    return np.sum([part / (part.std(-1, keepdims=True) + 1e-9) for part in centred], 0)
+
+
+def fused_scores(collection: Collection, dense: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """The sum of dense and BM25 scores over dense's candidates."""
+    places = {document: place for place, document in enumerate(collection.documents)}
+    counted = bm25_scores(list(collection.documents.values()), [collection.queries[query] for query in dense])
+    fused = {}
+    for (query, found), row in zip(dense.items(), counted, strict=True):
+        both = summed(np.array(list(found.values())), row[[places[document] for document in found]])
+        fused[query] = dict(zip(found, both.tolist(), strict=True))
     return fused
 
 

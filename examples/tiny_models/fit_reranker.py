@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from circuits import single_ids
 from compile_embedder import exported_table
+from evaluate import bm25_scores, summed
 from formula import Formula
-from reranker_parts import LINE_END, Shape
+from reranker_parts import DOTS, LINE_END, Shape
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
@@ -33,10 +34,11 @@ SLOPE, ZERO = 0.185, -0.4988  # the model's `shown` is the formula's, and its `a
 
 @dataclass(frozen=True)
 class Lists:
-    """One collection's candidates: dense scores (queries, 50), features (queries, 50, 2), right or not."""
+    """One collection's candidates: scores (queries, 50), features (queries, 50, 2), right or not."""
 
     name: str
     dense: np.ndarray
+    fused: np.ndarray  # dense + BM25
     found: np.ndarray
     right: np.ndarray
     most: np.ndarray  # how many right passages each query has in all
@@ -57,7 +59,8 @@ def read(row: dict, embedder: SentenceTransformer, formula: Formula, tokenizer: 
     found = [formula.features(text, [passages[i] for i in near]) for text, near in zip(texts, best, strict=True)]
     right = [np.isin(near, query["right"]) for near, query in zip(best, queries, strict=True)]
     most = np.array([len(query["right"]) for query in queries])
-    return Lists(row["name"], np.take_along_axis(similar, best, 1), np.stack(found), np.stack(right), most)
+    dense, counted = (np.take_along_axis(all_of, best, 1) for all_of in (similar, bm25_scores(row["passages"], asked)))
+    return Lists(row["name"], dense, summed(dense, counted), np.stack(found), np.stack(right), most)
 
 
 def fit(lists: list[Lists]) -> np.ndarray:
@@ -97,17 +100,20 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     tokenizer, shape = Tokenizer.from_file(str(args.tokenizer)), Shape()
-    line_end = single_ids(tokenizer, (LINE_END,))[0]
-    formula = Formula(exported_table(args.embedder), np.load(args.work_dir / "rarity.npy"), line_end, shape)
+    line_end, dots = single_ids(tokenizer, (LINE_END,))[0], tuple(single_ids(tokenizer, DOTS))
+    formula = Formula(exported_table(args.embedder), np.load(args.work_dir / "rarity.npy"), line_end, shape, dots)
     embedder = SentenceTransformer(str(args.embedder), device="cpu", model_kwargs={"dtype": torch.float32})
     lists = []
     for line in (args.work_dir / "lists.jsonl").open(encoding="utf-8"):
         lists.append(read(json.loads(line), embedder, formula, tokenizer))
         print(f"read {lists[-1].name}", flush=True)
-    print(f"{'nDCG@10, left out of the fit':36} dense reranked")
+    print(f"{'nDCG@10, left out of the fit':36} dense  +BM25  reranked  with the bundled weights")
     for held in lists:
-        weights = fit([collection for collection in lists if collection is not held])
-        print(f"{held.name:36} {ndcg(held, held.dense):.3f}    {ndcg(held, held.found @ weights):.3f}")
+        source = held.name.split(",")[0]
+        weights = fit([collection for collection in lists if collection.name.split(",")[0] != source])
+        bundled = np.array([shape.coverage, SLOPE * shape.likeness])
+        ranked = [held.dense, held.fused, held.found @ weights, held.found @ bundled]
+        print(f"{held.name:36} " + "  ".join(f"{ndcg(held, scores):5.3f}" for scores in ranked))
     coverage, likeness = SCALE * fit(lists) / (1.0, SLOPE)
     shape = replace(
         shape,

@@ -2,10 +2,11 @@
 
     python examples/tiny_models/lists.py --work-dir tiny_work
 
-English manuals that the embedder was not trained on, cut into passages. Three kinds of questions: a heading, often
-asked as a question, for its text; a sentence for the passage that it was taken out of; one to three sentences of a
-passage for the other passages of the same page. Entries with translations give questions in ten languages for English
-passages.
+English manuals that the embedder was not trained on, cut into passages, once bare and once each under its heading.
+Three kinds of questions: a heading, often asked as a question, for its bare text; a sentence for the passage that it
+was taken out of; one to three sentences of a passage for the other passages of the same page. Where only some passages
+had headings, having none would tell the right one. Entries with translations give questions in ten languages for
+English passages.
 Writes `lists.jsonl`: `{"name", "passages": [...], "queries": [{"text", "right": [...], "own": int or null}]}`.
 """
 
@@ -28,7 +29,7 @@ SKIP = re.compile(r"genindex|search|_modules|_sources|changelog|toc|index\.html$
 NO_TEXT = re.compile(r"Table of Contents|Copyright|This Page|Navigation")
 TRANSLATED = ("debian-descriptions", "libreoffice-help", "gnome-help", "debian-handbook", "installation-guide",
               "debian-reference")  # fmt: skip
-PAGES, PASSAGES, QUERIES, LONGEST = 600, 1200, 140, 1600
+PAGES, PASSAGES, QUERIES, LONGEST = 600, 1200, 120, 1600
 
 
 def passages(blocks: list[Block], budget: int = 900) -> Page:
@@ -78,25 +79,26 @@ def asked(title: str, rng: random.Random, lang: str = "en") -> str:
     return title if rng.random() < 0.4 else rng.choice(QUESTION_FORMS[lang]).format(title.rstrip(".?!: "))
 
 
-def from_pages(name: str, pages: list[Page], rng: random.Random) -> dict:
+def from_pages(name: str, pages: list[Page], rng: random.Random, headed: bool) -> dict:
     rng.shuffle(pages)
     texts = [(number, *passage) for number, page in enumerate(pages) for passage in page[:12]][:PASSAGES]
-    bodies, headed = [text for _, _, text in texts], [rng.random() < 0.6 for _ in texts]
+    bodies = [text for _, _, text in texts]
     mates = defaultdict(list)
     for index, (page, _, _) in enumerate(texts):
         mates[page].append(index)
     queries: list[dict] = []
-    left = {"title": 0.45 * QUERIES, "page": 0.35 * QUERIES, "sentence": 0.3 * QUERIES}
+    left = {"page": QUERIES // 3, "sentence": QUERIES // 3} | ({} if headed else {"title": QUERIES // 3})
     for index in rng.sample(range(len(texts)), len(texts)):
         page, title, _ = texts[index]
         sentences = re.split(r"(?<=[.?!]) ", bodies[index])
         others = [other for other in mates[page] if other != index]
-        kind = rng.choices(["title", "page", "sentence", "none"], [35, 25, 20, 20])[0]
-        if len(queries) >= QUERIES or kind == "none" or left[kind] <= 0:
-            continue
+        open_kinds = [kind for kind, count in left.items() if count]
+        if not open_kinds:
+            break
+        kind = rng.choice(open_kinds)
         text, right, own = "", [index], None
         if kind == "title" and len(title.split()) >= 2:
-            headed[index], text = False, asked(title, rng)
+            text = asked(title, rng)
         elif kind == "page" and 3 <= len(others) <= 40:
             start = rng.randrange(len(sentences))
             text = " ".join(sentences[start : start + rng.choice([1, 2, 3])])[:500]
@@ -110,10 +112,9 @@ def from_pages(name: str, pages: list[Page], rng: random.Random) -> dict:
             left[kind] -= 1
             queries.append({"text": text, "right": right, "own": own})
     shown = [
-        f"{title}\n{body}" if title and on else body
-        for (_, title, _), body, on in zip(texts, bodies, headed, strict=True)
+        f"{title}\n{body}" if title and headed else body for (_, title, _), body in zip(texts, bodies, strict=True)
     ]
-    return {"name": name, "passages": shown, "queries": queries}
+    return {"name": f"{name}, {'headed' if headed else 'bare'}", "passages": shown, "queries": queries}
 
 
 def translated(entries: Path, rng: random.Random) -> Iterator[dict]:
@@ -142,8 +143,11 @@ def main() -> None:
     args = parser.parse_args()
     rng, share = random.Random(5), args.work_dir / "root/usr/share"
     with (args.work_dir / "lists.jsonl").open("w", encoding="utf-8") as out:
-        collections = [from_pages(name, manual(share / folder, rng), rng) for name, folder in MANUALS.items()]
-        collections.append(from_pages("perlfaq", perl_faq(next(share.glob("perl/5.*/pod"))), rng))
+        manuals = {name: manual(share / folder, rng) for name, folder in MANUALS.items()}
+        manuals["perlfaq"] = perl_faq(next(share.glob("perl/5.*/pod")))
+        collections = [
+            from_pages(name, pages, rng, headed) for name, pages in manuals.items() for headed in (False, True)
+        ]
         for collection in [*collections, *translated(args.work_dir / "entries.jsonl", rng)]:
             out.write(json.dumps(collection, ensure_ascii=False) + "\n")
             print(f"{collection['name']:36}{len(collection['passages']):6}{len(collection['queries']):5}")

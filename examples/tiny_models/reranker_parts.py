@@ -10,22 +10,29 @@ from circuits import MARKUP, STOPS, Head, Layout, angles, single_ids
 from tokenizers import Tokenizer
 from transformers import Qwen3ForCausalLM
 
-HIDDEN, HEADS, HEAD_DIM, MLP = 272, 4, 288, 24
+HIDDEN, HEADS, HEAD_DIM, MLP = 280, 4, 288, 24
 ROPE_THETA = 1e38  # leaves 128 of the 144 rotary pairs still within 8k positions
-STILL = 16  # the first pair in use; the fastest ones carry the least of the vectors
+STILL = 13  # the first pair that carries anything but places; the fastest ones carry the least of the vectors
+# How much each of the fastest pairs adds to a search for the place before: all others lose 13 nats or more.
+BACK = (27.0, 10.0, 13.0, 13.0, 10.0, 4.0, 11.0, 12.0)
+CODES = tuple(f"code{index}" for index in range(9))  # which word stands before, in short
 NAMES = ("cos", "sin", "rare", "rare_sin", "query", "document", "none", "query_mark", "document_mark", "last", "match",
          "new", "unlike", "think", "end_think", "gain", "covered", "short", "shown", "alike", "bias", "blank",
-         "stop", "first")  # fmt: skip
+         "stop", "dot", "first", "further", *CODES)  # fmt: skip
 ROW = 4  # squared length of a token's row: its vector, two weights as angles, its flag
 REACH = 5.0  # the weights of the heaviest and the lightest token differ by up to e^(2 * REACH)
 BLOCK = 30.0  # nats that keep tokens of the wrong segment out
 SMALL = 0.125  # scale of features written beside a token's vector: the row's length must hardly change
-CARRY = 1.328125  # of values; this one and 1 / (CARRY * norm_of(ROW)) lose next to nothing to bfloat16 together
+FAINT = 0.02  # scale of codes: a key with one is hardly longer
+SURE = 3.0  # how sharply the rarity of the word before decides
+WORD_SHARP, PAIR_SHARP = 40.0, 14.0  # nats a unit of likeness of words, and of the codes of the words before them
+CARRY = 1.015625  # of values; this one and 1 / (CARRY * norm_of(ROW)) lose next to nothing to bfloat16 together
 DEEP, GAIN = 11.0, 0.1  # `gain` holds logs from -DEEP to 0 as -GAIN to 0
 POOLED = 30.0  # scale of pooled vectors, far below the 100 of the last token's large channel
 SPEAK = 0.1  # entries of the rows of yes and no in the answer's channels
 ROOT = (1.01, -0.59, -0.238)  # the root of 1 - x for x up to 0.7: a line with a knee
 KNEE, BEND = 0.5, 60.0
+DOTS = (".", "。")
 LINE_END = "\n"  # what stands before the first one is the title or heading, which counts more
 LIGHT = ("<|im_start|>", "<|im_end|>", "<think>", "</think>", "assistant", "Ċ")
 PROMPT_MARKS = ("<Query>:", "<Document>:")
@@ -41,7 +48,10 @@ class Shape:
     repeat: float = 6.0  # how much each earlier like lowers a token's novelty
     length: float = 263.0  # a document of this many tokens has its coverage divided by the root of 2
     lead: float = 2.0  # how much more matches in the document's first line, its title or heading, count
-    lead_pooled: float = 4.0  # and its tokens in the document's vector
+    lead_pooled: float = 6.0  # and its tokens in the document's vector, up to the first full stop
+    line_pooled: float = 3.0  # and after it: a passage without a title is one long line
+    pair: float = 1.5  # how much more a word counts that follows the same word in query and document
+    pair_rarity: float = 1.0  # of the word before, at which it tells half: what follows "the" says nothing
     rest: float = 2.0  # coverage is half where matched weight is this share of the query's
     least: float = 15.0  # and this much rarity more, which makes the coverage of short queries less sure
     slope: float = 0.3  # nats a unit of likeness, that of vectors of a usual length
@@ -62,7 +72,9 @@ def still_dims() -> list[int]:
 
 
 DIMS = still_dims()
-FLAG, PAD, CONTENT = DIMS[:10], DIMS[10], DIMS[11:]
+FLAG, PAD, CONTENT = DIMS[:11], DIMS[11], DIMS[12:257]
+FINE_PAD = 0  # it turns, which a query alone does not mind
+CODE = (*DIMS[257:], *FLAG[7:])  # these flags are not needed where codes are
 
 
 class Attention:
@@ -89,9 +101,22 @@ class Attention:
         """`value`: what a token that all attention is on adds where its `value` is 1."""
         self.heads[head].write(self.layout[name], dim, value / CARRY / norm_of(ROW))
 
+    def pad(self, head: int, length: float, name: str) -> None:
+        """Make a query longer where no key is; the second dimension is what rounding takes from the first."""
+        coarse = rounded(length * (1 - 2**-8))
+        self.query(head, PAD, **{name: coarse})
+        self.query(head, FINE_PAD, **{name: float(np.sqrt(length**2 - coarse**2))})
+
     def strength(self, query_length: float, key_length: float) -> None:
         """Undo both normalisations for raw queries and keys of these lengths: scores become their plain products."""
         self.weights.q_norm.weight.data.fill_(query_length * key_length / np.sqrt(HEAD_DIM))
+
+
+def at_least(query_length: float, key_length: float) -> float:
+    """The next longer query whose `strength` rounding leaves as it is."""
+    factor = query_length * key_length / np.sqrt(HEAD_DIM)
+    step = 2.0 ** (np.floor(np.log2(factor)) - 7)
+    return float(np.ceil(factor / step) * step * np.sqrt(HEAD_DIM) / key_length)
 
 
 def rotation(table: np.ndarray) -> np.ndarray:
@@ -100,11 +125,18 @@ def rotation(table: np.ndarray) -> np.ndarray:
     return np.linalg.eigh(unit.T @ unit)[1][:, ::-1].copy()
 
 
+def code_directions(turned: np.ndarray, rarity: np.ndarray) -> np.ndarray:
+    """(width, codes): a fixed random look at a vector, of length 1 in the mean over the words."""
+    turn = np.linalg.qr(np.random.default_rng(2).standard_normal((turned.shape[1],) * 2))[0][:, : len(CODES)]
+    scaled: np.ndarray = turn / np.sqrt(((turned[rarity > 0] @ turn) ** 2).sum(1).mean())
+    return scaled
+
+
 def token_rows(
     table: np.ndarray, rarity: np.ndarray, turn: np.ndarray, layout: Layout, tokenizer: Tokenizer
 ) -> np.ndarray:
     """Rows of squared length ROW: vector, weight angles, flag. Light tokens have no vector and the least weight."""
-    stops = single_ids(tokenizer, (LINE_END,))
+    stops, dots = single_ids(tokenizer, (LINE_END,)), single_ids(tokenizer, DOTS)
     marks = single_ids(tokenizer, PROMPT_MARKS)
     lengths = np.linalg.norm(table, axis=1)
     unseen = np.flatnonzero(lengths == 0).tolist()
@@ -123,7 +155,8 @@ def token_rows(
     rows[:, layout["none"]] = 1.0
     # A key's length is normalised away, so tokens without a vector need something else of its length.
     rows[light, layout["blank"]] = 1.0
-    rows[stops, layout["blank"]], rows[stops, layout["stop"]] = 0.0, 1.0
+    for ids, name in ((stops, "stop"), (dots, "dot")):
+        rows[ids, layout["blank"]], rows[ids, layout[name]] = 0.0, 1.0
     ids = [*marks, tokenizer.token_to_id("<think>"), tokenizer.token_to_id("</think>")]
     for index, name in zip(ids, ("query_mark", "document_mark", "think", "end_think"), strict=True):
         rows[index, [layout[name], layout["blank"]]] = 1.0, 0.0

@@ -7,8 +7,9 @@ crowded, reranking took 8 times as long and 11 times the CPU time. Side by side 
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -54,7 +55,9 @@ def work_off(
     pending = list(tasks[::-1])
     if workers <= 1 or _threads.are_this_one:
         while pending:
-            pending += ended(pending.pop()())[::-1]
+            with _tiny_is_zero():
+                result = pending.pop()()
+            pending += ended(result)[::-1]
         return
     running: set[Future[Result]] = set()
     try:
@@ -93,7 +96,21 @@ class _Threads(MadeAnewAfterFork):
 
         self._here.computes = True
         torch.set_num_threads(torch_threads)
-        return task()
+        with _tiny_is_zero():
+            return task()
+
+
+@contextmanager
+def _tiny_is_zero() -> Iterator[None]:
+    """Numbers below 1e-38 are zero in this thread meanwhile: attention has many, and a core multiplies them slowly."""
+    import torch
+
+    before = bool(torch.full((), 1e-39).mul(1.0) == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 _threads = _Threads()
