@@ -229,6 +229,7 @@ def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape, rarest: float) -
     back = BLOCK / GAIN * (1 - np.sqrt(3 / (3 + GAIN**2)))
     attention.query(1, FLAG[6], last=-back)
     attention.query(1, FLAG[2], think=BLOCK)
+    attention.query(1, FLAG[4], think=BLOCK + np.log(shape.instruction))
     attention.query(1, FLAG[5], end_think=BLOCK)
     # Head 2: how short the document is: the sink is worth `length` tokens.
     # The sink has two flags, and normalising its longer key takes that much off its score.
@@ -243,7 +244,7 @@ def pool(model: Qwen3ForCausalLM, layout: Layout, shape: Shape, rarest: float) -
     attention.pad(0, np.sqrt(length**2 - np.square(used).sum()), "last")
     pad = length**2 - REACH**2 - BLOCK**2
     attention.pad(1, np.sqrt(pad - pooled**2 - line**2 - back**2), "last")
-    attention.pad(1, np.sqrt(pad), "think")
+    attention.pad(1, np.sqrt(pad - (BLOCK + np.log(shape.instruction)) ** 2), "think")
     attention.pad(2, np.sqrt(length**2 - 3 * BLOCK**2 - sink**2 - back**2), "last")
     attention.strength(length, np.sqrt(3))
     spare = HEAD_DIM - 1

@@ -52,6 +52,7 @@ class Shape:
     line_pooled: float = 3.0  # and after it: a passage without a title is one long line
     pair: float = 1.5  # how much more a word counts that follows the same word in query and document
     pair_rarity: float = 1.0  # of the word before, at which it tells half: what follows "the" says nothing
+    instruction: float = 0.003  # what its words, and the prompt's around them, count in the query's vector
     rest: float = 2.0  # coverage is half where matched weight is this share of the query's
     least: float = 15.0  # and this much rarity more, which makes the coverage of short queries less sure
     slope: float = 0.3  # nats a unit of likeness, that of vectors of a usual length

@@ -180,3 +180,18 @@ def test_equal_sequences_are_computed_once_and_counted_each():
 )
 def test_out_of_memory_is_told_apart(error, expected):
     assert is_out_of_memory(error) is expected
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("before", [False, True])
+def test_the_smallest_numbers_are_zero_while_it_computes_and_as_before_in_the_callers_thread(threads, before):
+    def smallest(_: object = None) -> float:
+        return float(torch.full((), 1e-39).mul(1.0))
+
+    torch.set_flush_denormal(before)
+    try:
+        with torch_threads(threads):
+            assert run_batches([1, 1], 1, lambda batch: [smallest()] * len(batch), threads=threads) == [0.0, 0.0]
+        assert (smallest() == 0.0) is before
+    finally:
+        torch.set_flush_denormal(False)

@@ -39,6 +39,12 @@ def rerank() -> Qwen3Rerank:
         pytest.param(
             "how to bake bread", f"Baking bread\n{FILLER}", f"{FILLER}\n{FILLER} Baking bread", id="first line"
         ),
+        pytest.param(
+            "how to bake bread", f"Baking is easy. {FILLER}", f"{FILLER} Baking is easy.", id="first sentence"
+        ),
+        pytest.param(
+            "the north wind", f"{FILLER}The north wind blew.", f"{FILLER}The wind north blew.", id="words that follow"
+        ),
         pytest.param("how do I repair a car", "Mend your automobile.", "Cook your dinner.", id="other words"),
         pytest.param("Wie ist das Wetter?", "The weather is fine.", "The door is open.", id="another language"),
     ],
