@@ -98,6 +98,11 @@ class Attention:
         for name, value in channels.items():
             self.heads[head].query(dim, self.layout[name], value)
 
+    def content(self, head: int | None, scale: float) -> None:
+        """Let keys (or one head's queries) carry the token's vector."""
+        for channel, dim in enumerate(CONTENT):
+            (self.shared.key if head is None else self.heads[head].query)(dim, channel, scale)
+
     def write(self, head: int, name: str, dim: int, value: float) -> None:
         """`value`: what a token that all attention is on adds where its `value` is 1."""
         self.heads[head].write(self.layout[name], dim, value / CARRY / norm_of(ROW))
