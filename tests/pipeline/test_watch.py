@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -28,6 +29,7 @@ from support.seeds import random_of
 from .conftest import write
 
 NAMES = ["a.md", "b.md", "sub/c.md", "sub/deep/d.txt", "build/e.md", "f.md"]
+NUMBERS = itertools.count()
 Rows = list[tuple[str, str, dict[str, Any]]]
 
 
@@ -92,9 +94,10 @@ def rows(config: RagConfig) -> Rows:
 
 def clean(config: RagConfig, *paths: str) -> Rows:
     """What an ingest into a new collection makes of it."""
-    other = config.model_copy(update={"collection": f"{config.collection}_clean"})
+    # A name of its own each time: Milvus Lite may say of one that was just dropped that it has no index.
+    other = config.model_copy(update={"collection": f"{config.collection}_clean{next(NUMBERS)}"})
     with Session(other, models=Models(HashingEmbedding(), IDENTITY, None)) as session:
-        session.ingest(paths, overwrite=True)
+        session.ingest(paths)
     return rows(other)
 
 
