@@ -13,7 +13,7 @@ class Formula:
     """Both features of (query tokens, passage tokens) pairs."""
 
     def __init__(
-        self, table: np.ndarray, rarity: np.ndarray, line_end: int, shape: Shape, dots: tuple[int, ...] = ()
+        self, table: np.ndarray, rarity: np.ndarray, line_end: int, shape: Shape, dots: tuple[int, ...]
     ) -> None:
         """`table`: (tokens, width) vectors as long as their weights; `rarity`: (tokens,), 0 for signs."""
         self.weights = np.linalg.norm(table, axis=1)

@@ -29,27 +29,36 @@ SKIP = re.compile(r"genindex|search|_modules|_sources|changelog|toc|index\.html$
 NO_TEXT = re.compile(r"Table of Contents|Copyright|This Page|Navigation")
 TRANSLATED = ("debian-descriptions", "libreoffice-help", "gnome-help", "debian-handbook", "installation-guide",
               "debian-reference")  # fmt: skip
-PAGES, PASSAGES, QUERIES, LONGEST = 600, 1200, 120, 1600
+PAGES, PASSAGES, QUERIES = 600, 1200, 120
+SHORTEST, LONGEST = 120, 1600  # characters of a passage
 
 
-def passages(blocks: list[Block], budget: int = 900) -> Page:
-    """Paragraphs under one heading, up to `budget` characters together."""
+def packed(paragraphs: list[str], budget: int = 900) -> list[str]:
+    """Paragraphs that follow each other, as many together as the budget of characters holds; scraps are left out."""
+    parts: list[list[str]] = []
+    for text in paragraphs:
+        if not parts or sum(map(len, parts[-1])) + len(text) > budget:
+            parts.append([])
+        parts[-1].append(text)
+    return [text[:LONGEST] for text in map(" ".join, parts) if len(text) > SHORTEST]
+
+
+def passages(blocks: list[Block]) -> Page:
+    """The packed paragraphs under each heading."""
     found: Page = []
-    title, parts = "", list[str]()
+    title, texts = "", list[str]()
 
     def close() -> None:
-        text = " ".join(parts)
-        if len(text) > 120 and not NO_TEXT.search(title):
-            found.append((title, text[:LONGEST]))
-        parts.clear()
+        if not NO_TEXT.search(title):
+            found.extend((title, text) for text in packed(texts))
+        texts.clear()
 
     for kind, text in blocks:
-        if parts and (kind == "h" or sum(map(len, parts)) + len(text) > budget):
-            close()
         if kind == "h":
+            close()
             title = text
         else:
-            parts.append(text)
+            texts.append(text)
     close()
     return found
 

@@ -18,31 +18,27 @@ import random
 import re
 from pathlib import Path
 
+from lists import Page, packed
 from lxml import etree
 
 CNXML = "{http://cnx.rice.edu/cnxml}"
-LONGEST, BUDGET, SHORTEST = 1600, 900, 120  # characters of a passage
 QUESTION = (30, 300)  # characters
 QUESTIONS = 150  # of each book
 NOT_TEXT = re.compile("review|question|exercise|key|further|refer|summary|critical|glossary")
-
-Passage = tuple[str, str]  # heading and text
 
 
 def plain(node: etree._Element | None) -> str:
     return re.sub(r"\s+", " ", "".join(node.itertext())).strip() if node is not None else ""
 
 
-def passages(node: etree._Element, heading: str) -> list[Passage]:
-    """Paragraphs under one heading, up to BUDGET characters together."""
-    found: list[Passage] = []
-    parts: list[str] = []
+def passages(node: etree._Element, heading: str) -> Page:
+    """The packed paragraphs of a section, and those of its sections and notes under their headings."""
+    found: Page = []
+    texts: list[str] = []
 
     def close() -> None:
-        text = " ".join(parts)
-        if len(text) > SHORTEST:
-            found.append((heading, text[:LONGEST]))
-        parts.clear()
+        found.extend((heading, text) for text in packed(texts))
+        texts.clear()
 
     for child in node:
         if child.tag == CNXML + "section":
@@ -52,9 +48,7 @@ def passages(node: etree._Element, heading: str) -> list[Passage]:
         elif child.tag == CNXML + "note":
             found += passages(child, heading)
         elif child.tag == CNXML + "para":
-            if parts and sum(map(len, parts)) + len(plain(child)) > BUDGET:
-                close()
-            parts.append(plain(child))
+            texts.append(plain(child))
     close()
     return found
 
@@ -71,8 +65,8 @@ def exercises(content: etree._Element) -> list[str]:
     return asked
 
 
-def read(folder: Path) -> tuple[list[Passage], list[tuple[str, range]]]:
-    texts: list[Passage] = []
+def read(folder: Path) -> tuple[Page, list[tuple[str, range]]]:
+    texts: Page = []
     asked: list[tuple[str, range]] = []
     for path in sorted(folder.glob("modules/*/index.cnxml")):
         module = etree.parse(str(path)).getroot()
@@ -85,7 +79,7 @@ def read(folder: Path) -> tuple[list[Passage], list[tuple[str, range]]]:
     return texts, asked
 
 
-def write(folder: Path, texts: list[Passage], asked: list[tuple[str, range]], bare: bool) -> None:
+def write(folder: Path, texts: Page, asked: list[tuple[str, range]], bare: bool) -> None:
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     corpus = [{"_id": str(i), "title": "" if bare else title, "text": text} for i, (title, text) in enumerate(texts)]
     queries = [{"_id": f"q{i}", "text": text} for i, (text, _) in enumerate(asked)]

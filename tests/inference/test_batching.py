@@ -185,7 +185,7 @@ def test_out_of_memory_is_told_apart(error, expected):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("before", [False, True])
 def test_the_smallest_numbers_are_zero_while_it_computes_and_as_before_in_the_callers_thread(threads, before):
-    def smallest(_: object = None) -> float:
+    def smallest() -> float:
         return float(torch.full((), 1e-39).mul(1.0))
 
     torch.set_flush_denormal(before)
