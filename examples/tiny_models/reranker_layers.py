@@ -88,7 +88,7 @@ def find_matches(model: Qwen3ForCausalLM, layout: Layout, shape: Shape) -> None:
     for dim, name in zip(CODE, CODES, strict=True):
         attention.key(dim, **{name: 1.0})
         attention.query(3, dim, **{name: PAIR_SHARP / FAINT**2})
-    # The query's mark is the sink of the first two heads: it stands for "nothing alike".
+    # The query's mark is the sink of the first two heads and the fourth: it stands for "nothing alike".
     attention.content(0, shape.sharp)
     attention.query(0, FLAG[0], document=BLOCK)
     attention.query(0, FLAG[3], document=shape.sharp * shape.threshold)
